@@ -1,0 +1,1 @@
+"""Settings: the tree, its sources and their order."""

@@ -1,0 +1,1 @@
+"""The life around a flow: command line, signals, logs, systemd."""

@@ -1,0 +1,1 @@
+"""From a camera's packets to a published event, one module a stage."""

@@ -1,0 +1,56 @@
+"""The engine protocol and the table of engines; a backend is imported only when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from edgewatch.pipeline.types import Answer, CameraName, Clip
+
+
+class Engine(Protocol):
+    """What judges clips. One engine is resident; cameras come and go without touching it.
+
+    Called from one event loop. `judge` must not block the loop: an engine computes in its own
+    thread or process. Clips of one camera arrive in order of time.
+    """
+
+    @property
+    def name(self) -> str:
+        """Short name with version, published with every verdict: "builtin-1"."""
+
+    @property
+    def max_batch(self) -> int:
+        """Most clips that one call of `judge` can use well."""
+
+    async def start(self) -> None:
+        """Load and warm up; judged clips follow at full speed. Raises EngineFailed."""
+
+    async def judge(self, clips: Sequence[Clip]) -> list[Answer]:
+        """Score each clip, in order; one answer a clip.
+
+        Raises EngineBusy (nothing was judged, try again) or EngineFailed (must be restarted).
+        """
+
+    async def describe(self, clip: Clip) -> str:
+        """Say in words what is wrong in a clip that was judged before; lower priority."""
+
+    async def forget(self, camera: CameraName) -> None:
+        """Let go of what is kept for a camera that was removed (its baseline on disk stays)."""
+
+    async def close(self) -> None:
+        """Save what was learnt and free everything; idempotent."""
+
+
+def create_engine(kind: str, *, baseline_dir: Path | None) -> Engine:
+    """Make the engine of a kind; heavy imports happen here.
+
+    `baseline_dir`: where an engine that learns keeps each camera's normal; None keeps nothing.
+    """
+    match kind:
+        case "builtin":
+            from edgewatch.pipeline.engines.builtin import BuiltinEngine
+
+            return BuiltinEngine(baseline_dir=baseline_dir)
+    raise ValueError(f"unknown engine kind {kind!r}")

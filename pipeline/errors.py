@@ -1,0 +1,73 @@
+"""Every error edgewatch raises on purpose, sorted by what the caller can do about it.
+
+EdgewatchError
+  ConfigError             exit 78: names file, key and cure
+  CameraError             one camera's trouble never ends the service
+    CameraUnreachable       retryable, with back-off: refused, timed out, stalled, ended
+    CameraRejected          slow retry: wrong password, no such stream, no video, unknown codec
+  EngineError
+    EngineBusy              drop or wait, by policy
+    EngineFailed            restart the engine, then let systemd restart us
+    AnswerUnreadable        it spoke, but no verdict
+  StoreError              the database cannot take it now (disk full); kept in memory, tried again
+  DeliveryError           the broker did not take it; stays in the outbox
+  BrokerUnavailable       the embedded broker could not start
+"""
+
+from __future__ import annotations
+
+
+class EdgewatchError(Exception):
+    """Base of all; `str()` of it is fit for a person and never holds a secret."""
+
+
+class ConfigError(EdgewatchError):
+    """Settings are wrong; the message names the file, the key and the cure."""
+
+
+class CameraError(EdgewatchError):
+    """A source could not be read.
+
+    `reason` is a fixed short name for machines (see `Health.reason`), the message is one sentence
+    for people. Neither ever holds the URL's user or password.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class CameraUnreachable(CameraError):
+    """The source may come back by itself: try again, with back-off."""
+
+
+class CameraRejected(CameraError):
+    """The source answered, and trying again quickly will not help: retry slowly."""
+
+
+class EngineError(EdgewatchError):
+    """The engine did not judge."""
+
+
+class EngineBusy(EngineError):
+    """The engine cannot take more right now."""
+
+
+class EngineFailed(EngineError):
+    """The engine is broken and must be started anew."""
+
+
+class AnswerUnreadable(EngineError):
+    """The engine answered, but the answer is no verdict."""
+
+
+class StoreError(EdgewatchError):
+    """The database could not be opened, read or written; the message says why and the cure."""
+
+
+class DeliveryError(EdgewatchError):
+    """The broker did not acknowledge; the message stays in the outbox."""
+
+
+class BrokerUnavailable(EdgewatchError):
+    """The embedded broker could not start (its port is taken, most likely)."""

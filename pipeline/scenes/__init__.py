@@ -1,0 +1,1 @@
+"""Scenes drawn for tests: footage whose truth is known."""

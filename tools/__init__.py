@@ -1,0 +1,1 @@
+"""The commands beside `edgewatch run`; each file is one command."""
