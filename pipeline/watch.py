@@ -1,0 +1,188 @@
+"""A watch: one camera in a flow, with its thread, mailbox, policy and what is known of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from edgewatch.config.settings import CameraPlan
+from edgewatch.pipeline.errors import CameraError
+from edgewatch.pipeline.events import EventPolicy, EventRules, NewId
+from edgewatch.pipeline.ids import uuid7
+from edgewatch.pipeline.mailbox import Mailbox
+from edgewatch.pipeline.schedule import Schedule
+from edgewatch.pipeline.source import Source, parse_source
+from edgewatch.pipeline.types import (
+    CameraName,
+    Clip,
+    Coverage,
+    Event,
+    Health,
+    SourceInfo,
+    Verdict,
+)
+
+LIVE_CLIPS = 2
+"""Clips a live camera may have waiting: one is being overtaken by the next while the engine works."""
+REPLAY_CLIPS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What a flow is told to watch, and how."""
+
+    plan: CameraPlan
+    source: Source
+    live: bool = True
+    """Live: newest wins, reconnects, on the ledger. Otherwise a recording: lossless, once."""
+    speed: float | None = None
+    """Footage seconds a second for files; None plays as fast as it can be judged."""
+
+    @property
+    def camera(self) -> CameraName:
+        """Name under which it is watched."""
+        return CameraName(self.plan.name)
+
+
+def live_feed(plan: CameraPlan) -> Feed:
+    """Make the feed of a configured camera; a file plays in real time. Raises ValueError."""
+    source = parse_source(plan.url, password=plan.password)
+    recorded = source.kind in ("file", "directory")
+    return Feed(plan, source, live=True, speed=1.0 if recorded else None)
+
+
+class Observer(Protocol):
+    """Someone told of everything that happens to a feed, on the event loop; must be quick."""
+
+    def on_health(self, health: Health) -> None:
+        """A camera's health changed."""
+
+    def on_info(self, camera: CameraName, info: SourceInfo) -> None:
+        """A source was opened."""
+
+    def on_verdict(self, clip: Clip, verdict: Verdict) -> None:
+        """A clip was judged."""
+
+    def on_event(self, event: Event) -> None:
+        """An event took a step, sent or suppressed."""
+
+    def on_end(self, camera: CameraName, error: CameraError | None) -> None:
+        """A recording is finished: every clip of it was judged; `error` if it was cut short."""
+
+
+class CameraThread(Protocol):
+    """The reader of one source, in its own thread."""
+
+    def start(self) -> None:
+        """Begin to read."""
+
+    def stop(self) -> None:
+        """Ask it to end; returns at once."""
+
+    def join(self, timeout_seconds: float) -> bool:
+        """Wait for its end; False if it has not ended in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Where a camera thread says what happens; called on that thread."""
+
+    on_health: Callable[[Health], None]
+    on_info: Callable[[SourceInfo], None]
+    on_end: Callable[[CameraError | None], None]
+
+
+OpenCamera = Callable[[Feed, int, Mailbox[Clip], Reports], CameraThread]
+"""Makes the thread of a feed: feed, first frame index, outlet, reports."""
+
+
+def rules_of(plan: CameraPlan) -> EventRules:
+    """Take the event rules from a camera's settings.
+
+    Twice the time that closes an event, or a few strides, without a verdict is silence.
+    """
+    return EventRules(
+        open_after=plan.events.open_after,
+        open_within=plan.events.open_within,
+        close_after_seconds=plan.events.close_after_seconds,
+        cooldown_seconds=plan.events.cooldown_seconds,
+        stale_seconds=max(
+            2 * plan.events.close_after_seconds,
+            plan.clips.seconds + 4 * plan.clips.stride_seconds,
+        ),
+    )
+
+
+class Watch:
+    """State of one camera in a flow; lives on the event loop."""
+
+    def __init__(
+        self, feed: Feed, *, observers: tuple[Observer, ...], now_seconds: float, new_id: NewId = uuid7
+    ) -> None:
+        self.feed = feed
+        self.camera = feed.camera
+        self.observers = observers
+        self.policy = EventPolicy(
+            self.camera, rules_of(feed.plan), new_id=new_id, replay=not feed.live
+        )
+        self.threshold = feed.plan.threshold
+        self.enabled = feed.plan.enabled
+        self.snoozed_until_seconds = 0.0
+        self.schedule = Schedule.parse(list(feed.plan.schedule))
+        self.health = Health(self.camera, "connecting", now_seconds, "starting")
+        self.info: SourceInfo | None = None
+        self.mailbox: Mailbox[Clip] | None = None
+        self.thread: CameraThread | None = None
+        self.next_index = 0
+        self.error: CameraError | None = None
+        self.removed = False
+        self.finished = asyncio.Event()
+        """Set when a recording, or a removed camera, is through: nothing of it will come."""
+        self.recording = asyncio.Lock()
+        """Held while events are made and saved, so that their order is that of the policy."""
+
+    @property
+    def running(self) -> bool:
+        """Whether its thread is at work, or clips of it still wait."""
+        return self.mailbox is not None
+
+    @property
+    def waiting_clips(self) -> int:
+        """Clips in the mailbox."""
+        return len(self.mailbox) if self.mailbox else 0
+
+    def off_reason(self, now: datetime) -> Coverage | None:
+        """Say why the camera should not be watched at this local time; None if it should."""
+        if not self.enabled:
+            return "disabled"
+        if not self.schedule.active(now):
+            return "scheduled_off"
+        return None
+
+    def change_plan(self, feed: Feed) -> bool:
+        """Take new settings; True if the source must be opened anew for them."""
+        old, self.feed = self.feed, feed
+        self.policy.change_rules(rules_of(feed.plan))
+        self.schedule = Schedule.parse(list(feed.plan.schedule))
+        if feed.plan.threshold != old.plan.threshold:
+            self.threshold = feed.plan.threshold
+        if feed.plan.enabled != old.plan.enabled:
+            self.enabled = feed.plan.enabled
+        return _reading(old) != _reading(feed)
+
+    def set_health(self, health: Health) -> bool:
+        """Keep a new health; False if it says nothing new."""
+        known = replace(self.health, since_seconds=health.since_seconds)
+        if health == known:
+            return False
+        self.health = health
+        return True
+
+
+def _reading(feed: Feed) -> tuple[object, ...]:
+    """Return what decides how a source is read."""
+    plan = feed.plan
+    return (feed.source, feed.speed, plan.clips, plan.loop, plan.rtsp_transport)

@@ -1,0 +1,60 @@
+"""An engine whose answers are written down beforehand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from edgewatch.pipeline.types import Answer, CameraName, Clip
+
+
+class FakeEngine:
+    """Keeps the engine contract: started before use, clips of a camera in order of time.
+
+    `answers` is asked for each clip; it may raise what an engine may raise.
+    """
+
+    name = "fake-1"
+
+    def __init__(
+        self, answers: Callable[[Clip], float] = lambda clip: 0.1, *, max_batch: int = 4
+    ) -> None:
+        self._answers = answers
+        self.max_batch = max_batch
+        self.started = 0
+        self.closed = 0
+        self.batches: list[list[str]] = []
+        self.described: list[str] = []
+        self.forgotten: list[str] = []
+        self.hold: asyncio.Event | None = None
+        self._running = False
+        self._last_end: dict[CameraName, float] = {}
+
+    async def start(self) -> None:
+        self.started += 1
+        self._running = True
+
+    async def judge(self, clips: Sequence[Clip]) -> list[Answer]:
+        assert self._running, "judged before start"
+        assert 1 <= len(clips) <= self.max_batch
+        for clip in clips:
+            assert len(clip.frames) % 2 == 0
+            assert clip.end_seconds >= self._last_end.get(clip.camera, 0.0), "out of order"
+            self._last_end[clip.camera] = clip.end_seconds
+        if self.hold is not None:
+            await self.hold.wait()
+        answers = [Answer(self._answers(clip)) for clip in clips]
+        self.batches.append([clip.clip_id for clip in clips])
+        return answers
+
+    async def describe(self, clip: Clip) -> str:
+        self.described.append(clip.clip_id)
+        return f"something odd in {clip.clip_id}"
+
+    async def forget(self, camera: CameraName) -> None:
+        self.forgotten.append(camera)
+        self._last_end.pop(camera, None)
+
+    async def close(self) -> None:
+        self.closed += 1
+        self._running = False
