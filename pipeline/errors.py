@@ -1,7 +1,6 @@
 """Every error edgewatch raises on purpose, sorted by what the caller can do about it.
 
 EdgewatchError
-  ConfigError             exit 78: names file, key and cure
   CameraError             one camera's trouble never ends the service
     CameraUnreachable       retryable, with back-off: refused, timed out, stalled, ended
     CameraRejected          slow retry: wrong password, no such stream, no video, unknown codec
@@ -12,6 +11,9 @@ EdgewatchError
   StoreError              the database cannot take it now (disk full); kept in memory, tried again
   DeliveryError           the broker did not take it; stays in the outbox
   BrokerUnavailable       the embedded broker could not start
+
+Wrong settings are `edgewatch.config.errors.ConfigError` (exit 78): it stands beside this
+tree, since the settings import nothing of the pipeline.
 """
 
 from __future__ import annotations
@@ -19,10 +21,6 @@ from __future__ import annotations
 
 class EdgewatchError(Exception):
     """Base of all; `str()` of it is fit for a person and never holds a secret."""
-
-
-class ConfigError(EdgewatchError):
-    """Settings are wrong; the message names the file, the key and the cure."""
 
 
 class CameraError(EdgewatchError):

@@ -58,6 +58,7 @@ class EventPolicy:
         camera: CameraName,
         rules: EventRules,
         *,
+        now_seconds: float,
         new_id: NewId = uuid7,
         replay: bool = False,
     ) -> None:
@@ -69,8 +70,8 @@ class EventPolicy:
         self._open: _Incident | None = None
         self._last_verdict_seconds: float | None = None
         self._last_alert_seconds: float | None = None
-        self._snoozed_until_seconds = float("-inf")
-        self._state = CameraState(camera, "unknown", 0.0)
+        self._snoozed_until_seconds: float | None = None
+        self._state = CameraState(camera, "unknown", now_seconds)
 
     @property
     def state(self) -> CameraState:
@@ -92,7 +93,7 @@ class EventPolicy:
         self._rules = rules
         self._recent = deque(self._recent, maxlen=rules.open_within)
 
-    def snooze(self, until_seconds: float) -> None:
+    def snooze(self, until_seconds: float | None) -> None:
         """Send no new event before this Unix time; what happens is recorded all the same."""
         self._snoozed_until_seconds = until_seconds
 
@@ -214,7 +215,8 @@ class EventPolicy:
         return event
 
     def _suppression(self, now_seconds: float) -> Literal["cooldown", "snooze"] | None:
-        if now_seconds < self._snoozed_until_seconds:
+        snoozed_until = self._snoozed_until_seconds
+        if snoozed_until is not None and now_seconds < snoozed_until:
             return "snooze"
         last = self._last_alert_seconds
         if last is not None and now_seconds - last < self._rules.cooldown_seconds:
@@ -258,7 +260,7 @@ class EventPolicy:
     def _set_state(self, state: CameraState) -> None:
         """Keep the older state if nothing but its time and score would change."""
         old = self._state
-        if (state.state, state.event_id) != (old.state, old.event_id) or not old.since_seconds:
+        if (state.state, state.event_id) != (old.state, old.event_id):
             self._state = state
 
 

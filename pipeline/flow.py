@@ -1,0 +1,229 @@
+"""The flow: every stage built, joined and owned; the same for the daemon, replay and tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+import structlog
+
+from edgewatch.pipeline.chronicle import Chronicle
+from edgewatch.pipeline.clock import Clock
+from edgewatch.pipeline.errors import AnswerUnreadable, EngineFailed
+from edgewatch.pipeline.events import NewId
+from edgewatch.pipeline.ids import uuid7
+from edgewatch.pipeline.judging import Judge
+from edgewatch.pipeline.roster import Roster, lost_events
+from edgewatch.pipeline.scheduler import Scheduler, Waiting
+from edgewatch.pipeline.types import Answer, CameraName, Clip, EndedBy
+from edgewatch.pipeline.verdicts import verdict_of
+from edgewatch.pipeline.watch import Feed, Observer, OpenCamera, Watch
+from edgewatch.pipeline.words import Words
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 1.0
+COMPANY_SECONDS = 0.003
+"""How long a batch that is not full waits for clips of other cameras."""
+
+
+class Flow:
+    """Judges the clips of its feeds until it is told to stop, then drains.
+
+    With `idle_ends` it ends by itself when every feed is through (replay); otherwise it goes on
+    until `stop`. All methods belong to the event loop.
+    """
+
+    def __init__(
+        self,
+        *,
+        judge: Judge,
+        chronicle: Chronicle,
+        open_camera: OpenCamera,
+        clock: Clock,
+        max_batch: int,
+        words: bool = True,
+        idle_ends: bool = False,
+        new_id: NewId = uuid7,
+        local_now: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        self._judge = judge
+        self._chronicle = chronicle
+        self._clock = clock
+        self._max_batch = max(1, min(max_batch, judge.engine.max_batch))
+        self._idle_ends = idle_ends
+        self._scheduler = Scheduler()
+        self._wake = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._progress_seconds = clock.monotonic_seconds()
+        self._words = Words(judge=judge, chronicle=chronicle, wanted=words)
+        self._roster = Roster(
+            chronicle=chronicle,
+            open_camera=open_camera,
+            clock=clock,
+            on_change=self._wake.set,
+            on_drop=self._drop,
+            local_now=local_now,
+            new_id=new_id,
+        )
+
+    @property
+    def watches(self) -> Sequence[Watch]:
+        """Every camera and recording in the flow."""
+        return tuple(self._roster)
+
+    def watch(self, camera: CameraName) -> Watch | None:
+        """Return a camera's watch, None if there is no such camera."""
+        return self._roster.get(camera)
+
+    def add(self, feed: Feed, observers: Iterable[Observer] = ()) -> Watch:
+        """Begin to watch a feed. Raises ValueError if its name is taken."""
+        return self._roster.add(feed, tuple(observers))
+
+    async def remove(self, camera: CameraName) -> None:
+        """Stop watching a camera; returns when what it has handed over is judged."""
+        watch = self._roster[camera]
+        self._roster.remove(watch)
+        await watch.finished.wait()
+
+    def change(self, feed: Feed) -> None:
+        """Give a watched camera new settings."""
+        self._roster.change(feed)
+
+    def refresh(self, watch: Watch) -> None:
+        """Act on what was changed in a watch at run time (enabled, threshold, snooze)."""
+        watch.policy.snooze(watch.snoozed_until_seconds)
+        self._roster.refresh(watch)
+
+    def stop(self) -> None:
+        """End every stream; `run` returns when what was handed over has been judged."""
+        self._stopping.set()
+        self._roster.stop()
+
+    def abandon(self) -> None:
+        """Wait no longer for threads and restarts that outlast the stop."""
+        self._judge.stop()
+        self._roster.abandon()
+
+    @property
+    def stuck_seconds(self) -> float:
+        """How long clips have waited without any being judged; 0 while nothing waits."""
+        if not any(watch.waiting_clips for watch in self._roster):
+            return 0.0
+        return self._clock.monotonic_seconds() - self._progress_seconds
+
+    async def run(self) -> None:
+        """Judge until stopped, or idle, and drained."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._words.run(), name="words")
+            tasks.create_task(self._keep_ticking(), name="tick")
+            await self._judge_clips()
+            self._stopping.set()
+            self._words.end()
+        await self._chronicle.close()
+
+    async def _keep_ticking(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._stopping.wait()
+            except TimeoutError:
+                await self._tick()
+
+    async def _tick(self) -> None:
+        now_seconds = self._clock.wall_seconds()
+        for watch in self._roster:
+            if not watch.feed.live:
+                continue
+            self._roster.switch(watch)
+            async with watch.recording:
+                events = watch.policy.tick(now_seconds) + lost_events(watch, now_seconds)
+                await self._chronicle.events(watch, events)
+        await self._chronicle.settle()
+
+    async def _judge_clips(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while batch := await self._next_batch():
+                await self._judge_batch(batch)
+            self._progress_seconds = self._clock.monotonic_seconds()
+            for watch in self._roster.ended():
+                await self._finish(watch)
+            if self._roster.idle and (self._stopping.is_set() or self._idle_ends):
+                return
+
+    async def _next_batch(self) -> list[tuple[Watch, Clip]]:
+        waiting = self._waiting()
+        if 0 < sum(one.clips for one in waiting) < self._max_batch:
+            await asyncio.sleep(COMPANY_SECONDS)
+            waiting = self._waiting()
+        batch = []
+        for camera in self._scheduler.choose(waiting, self._max_batch):
+            watch = self._roster[camera]
+            clip = None if watch.mailbox is None else watch.mailbox.take()
+            if clip is not None:
+                batch.append((watch, clip))
+        return batch
+
+    def _waiting(self) -> list[Waiting]:
+        return [
+            Waiting(watch.camera, watch.waiting_clips, watch.feed.live)
+            for watch in self._roster
+            if watch.waiting_clips
+        ]
+
+    async def _judge_batch(self, batch: Sequence[tuple[Watch, Clip]]) -> None:
+        answers = await self._judge.judge([clip for _, clip in batch])
+        self._progress_seconds = self._clock.monotonic_seconds()
+        for number, (watch, clip) in enumerate(batch):
+            watch.next_index = max(watch.next_index, clip.frames[-1].index + 1)
+            if answers is None:
+                self._give_up(watch, clip, "the engine failed over it twice")
+            else:
+                await self._accept(watch, clip, answers[number])
+
+    async def _accept(self, watch: Watch, clip: Clip, answer: Answer) -> None:
+        try:
+            verdict = verdict_of(
+                clip,
+                answer,
+                threshold=watch.threshold,
+                engine=self._judge.engine.name,
+                now_seconds=self._clock.monotonic_seconds(),
+            )
+        except AnswerUnreadable as error:
+            self._give_up(watch, clip, str(error))
+            return
+        self._chronicle.verdict(watch, clip, verdict)
+        async with watch.recording:
+            events = watch.policy.judge(verdict)
+            await self._chronicle.events(watch, events)
+        for event in events:
+            if event.type == "new":
+                await self._words.want(watch, event, clip)
+
+    def _give_up(self, watch: Watch, clip: Clip, why: str) -> None:
+        """Leave a clip unjudged because of the engine; a recording is then incomplete."""
+        log.error("clip not judged", camera=watch.camera, clip_id=clip.clip_id, reason=why)
+        self._chronicle.dropped(watch, clip, "engine_down")
+        if not watch.feed.live:
+            watch.error = EngineFailed(f"clip {clip.clip_id} was not judged: {why}")
+
+    def _drop(self, watch: Watch, clip: Clip) -> None:
+        """Count a clip that gave way to a newer one."""
+        down = self._judge.state.state != "ready"
+        self._chronicle.dropped(watch, clip, "engine_down" if down else "overload")
+
+    async def _finish(self, watch: Watch) -> None:
+        """Close the books of a thread that has ended and whose clips are all judged."""
+        off = watch.removed or watch.off_reason(datetime.now()) is not None
+        ended_by: EndedBy = "disabled" if off else "stream_ended"
+        async with watch.recording:
+            events = watch.policy.lose(self._clock.wall_seconds(), ended_by)
+            await self._chronicle.events(watch, events)
+        self._roster.finish(watch)
+        if watch.finished.is_set():
+            self._scheduler.forget(watch.camera)
+            await self._judge.engine.forget(watch.camera)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
+from edgewatch.config.schedule import Schedule
 from edgewatch.config.settings import CameraPlan
-from edgewatch.pipeline.errors import CameraError
+from edgewatch.pipeline.errors import CameraError, EdgewatchError
 from edgewatch.pipeline.events import EventPolicy, EventRules, NewId
 from edgewatch.pipeline.ids import uuid7
 from edgewatch.pipeline.mailbox import Mailbox
-from edgewatch.pipeline.schedule import Schedule
 from edgewatch.pipeline.source import Source, parse_source
 from edgewatch.pipeline.types import (
     CameraName,
@@ -26,7 +26,7 @@ from edgewatch.pipeline.types import (
 )
 
 LIVE_CLIPS = 2
-"""Clips a live camera may have waiting: one is being overtaken by the next while the engine works."""
+"""Clips a live camera may have waiting, so that a short stall of the engine costs none."""
 REPLAY_CLIPS = 4
 
 
@@ -50,27 +50,30 @@ class Feed:
 def live_feed(plan: CameraPlan) -> Feed:
     """Make the feed of a configured camera; a file plays in real time. Raises ValueError."""
     source = parse_source(plan.url, password=plan.password)
-    recorded = source.kind in ("file", "directory")
+    recorded = source.kind == "file"
     return Feed(plan, source, live=True, speed=1.0 if recorded else None)
 
 
-class Observer(Protocol):
-    """Someone told of everything that happens to a feed, on the event loop; must be quick."""
+class Observer:
+    """Someone told of everything that happens to a feed, on the event loop; must be quick.
+
+    Does nothing by itself: what is not overridden is not of interest.
+    """
 
     def on_health(self, health: Health) -> None:
-        """A camera's health changed."""
+        """Take note that a camera's health changed."""
 
     def on_info(self, camera: CameraName, info: SourceInfo) -> None:
-        """A source was opened."""
+        """Take note that a source was opened."""
 
     def on_verdict(self, clip: Clip, verdict: Verdict) -> None:
-        """A clip was judged."""
+        """Take note that a clip was judged."""
 
     def on_event(self, event: Event) -> None:
-        """An event took a step, sent or suppressed."""
+        """Take note that an event took a step, sent or suppressed."""
 
-    def on_end(self, camera: CameraName, error: CameraError | None) -> None:
-        """A recording is finished: every clip of it was judged; `error` if it was cut short."""
+    def on_end(self, camera: CameraName, error: EdgewatchError | None) -> None:
+        """Take note that a feed is through, cut short if there is an error."""
 
 
 class CameraThread(Protocol):
@@ -120,27 +123,40 @@ class Watch:
     """State of one camera in a flow; lives on the event loop."""
 
     def __init__(
-        self, feed: Feed, *, observers: tuple[Observer, ...], now_seconds: float, new_id: NewId = uuid7
+        self,
+        feed: Feed,
+        *,
+        observers: Sequence[Observer],
+        now_seconds: float,
+        new_id: NewId = uuid7,
     ) -> None:
         self.feed = feed
         self.camera = feed.camera
-        self.observers = observers
+        self.observers = tuple(observers)
         self.policy = EventPolicy(
-            self.camera, rules_of(feed.plan), new_id=new_id, replay=not feed.live
+            self.camera,
+            rules_of(feed.plan),
+            now_seconds=now_seconds,
+            new_id=new_id,
+            replay=not feed.live,
         )
         self.threshold = feed.plan.threshold
         self.enabled = feed.plan.enabled
-        self.snoozed_until_seconds = 0.0
-        self.schedule = Schedule.parse(list(feed.plan.schedule))
+        self.snoozed_until_seconds: float | None = None
+        self.schedule = Schedule.parse(feed.plan.schedule)
         self.health = Health(self.camera, "connecting", now_seconds, "starting")
+        self.away_since_seconds: float | None = now_seconds
+        """Unix time since which no picture comes; None while it is online."""
         self.info: SourceInfo | None = None
         self.mailbox: Mailbox[Clip] | None = None
         self.thread: CameraThread | None = None
         self.next_index = 0
-        self.error: CameraError | None = None
+        self.error: EdgewatchError | None = None
+        self.over = False
+        """A live recording came to its end: it is not opened again."""
         self.removed = False
         self.finished = asyncio.Event()
-        """Set when a recording, or a removed camera, is through: nothing of it will come."""
+        """Set when a recording or a removed camera is through: nothing of it will come."""
         self.recording = asyncio.Lock()
         """Held while events are made and saved, so that their order is that of the policy."""
 
@@ -152,13 +168,20 @@ class Watch:
     @property
     def waiting_clips(self) -> int:
         """Clips in the mailbox."""
-        return len(self.mailbox) if self.mailbox else 0
+        return 0 if self.mailbox is None else len(self.mailbox)
+
+    def stop(self) -> None:
+        """Ask its thread to end; the mailbox closes when it has."""
+        if self.thread:
+            self.thread.stop()
 
     def off_reason(self, now: datetime) -> Coverage | None:
-        """Say why the camera should not be watched at this local time; None if it should."""
+        """Say why it should not be watched at this local time; None if it should."""
+        if not self.feed.live:
+            return None
         if not self.enabled:
             return "disabled"
-        if not self.schedule.active(now):
+        if not self.schedule.covers(now):
             return "scheduled_off"
         return None
 
@@ -166,7 +189,7 @@ class Watch:
         """Take new settings; True if the source must be opened anew for them."""
         old, self.feed = self.feed, feed
         self.policy.change_rules(rules_of(feed.plan))
-        self.schedule = Schedule.parse(list(feed.plan.schedule))
+        self.schedule = Schedule.parse(feed.plan.schedule)
         if feed.plan.threshold != old.plan.threshold:
             self.threshold = feed.plan.threshold
         if feed.plan.enabled != old.plan.enabled:
@@ -174,11 +197,19 @@ class Watch:
         return _reading(old) != _reading(feed)
 
     def set_health(self, health: Health) -> bool:
-        """Keep a new health; False if it says nothing new."""
-        known = replace(self.health, since_seconds=health.since_seconds)
-        if health == known:
+        """Keep a new health; False if it says nothing new.
+
+        Whatever is not online makes the state unknown at once.
+        """
+        if health == replace(self.health, since_seconds=health.since_seconds):
             return False
         self.health = health
+        if health.state == "online":
+            self.away_since_seconds = None
+            return True
+        if self.away_since_seconds is None:
+            self.away_since_seconds = health.since_seconds
+        self.policy.pause(health.since_seconds)
         return True
 
 

@@ -1,0 +1,246 @@
+"""The sections of the settings: every key but the cameras', with its bounds and default."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from edgewatch.config.addresses import Address
+from edgewatch.config.rules import broken
+
+DEFAULT_PROMPT = (
+    "An anomaly is what a person responsible for this place would want to be told of at once: "
+    "a collision or a near miss, a fall, a fight, fire or smoke, somebody or something where it "
+    "must not be, an object that drops, breaks or blocks the way, people suddenly running. "
+    "Ordinary traffic, people going about their business, weather and changes of light are normal."
+)
+
+ENGINES_HERE = ("builtin",)
+"""The engine kinds that this version can start; the others are known, but not there yet."""
+
+LEAST_FRAMES = 4
+"""Frames a clip needs before an engine can see motion in it."""
+
+Seconds = Annotated[float, Field(gt=0, le=60)]
+Fps = Annotated[float, Field(gt=0, le=30)]
+PixelArea = Annotated[int, Field(ge=112 * 112, le=1280 * 784)]
+Count = Annotated[int, Field(ge=1, le=100)]
+CloseSeconds = Annotated[float, Field(gt=0, le=3600)]
+CooldownSeconds = Annotated[float, Field(ge=0, le=86_400)]
+Probability = Annotated[float, Field(gt=0, le=1)]
+Prompt = Annotated[str, Field(min_length=1, max_length=8000)]
+FilePath = Annotated[Path, Field(strict=False)]
+"""A path; TOML and the environment write it as text. Made absolute in `sources`."""
+
+
+class Section(BaseModel):
+    """Base of all: frozen, knows no further keys, and takes no text for a number."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+def host_id() -> str:
+    """This machine's name, made fit for MQTT topics and identifiers."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", socket.gethostname()).strip("-.")[:64] or "edgewatch"
+
+
+class Service(Section):
+    """`[service]`: who we are and where we keep what we know."""
+
+    id: str = Field(default_factory=host_id)
+    data_dir: FilePath = Path("/var/lib/edgewatch")
+    control_socket: FilePath = Path("/run/edgewatch/control.sock")
+    drain_seconds: Annotated[float, Field(gt=0, le=15)] = 3.0
+    """A stop takes no longer than this; stays below TimeoutStopSec in edgewatch.service."""
+    verdict_days: Annotated[int, Field(ge=1, le=3650)] = 14
+
+    @field_validator("id")
+    @classmethod
+    def _id_fits_mqtt(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", value):
+            broken(
+                "must be 1 to 64 of A-Z, a-z, 0-9, '_', '.' and '-'",
+                f'Use a short name such as "{host_id()}"',
+            )
+        return value
+
+
+class Mqtt(Section):
+    """`[mqtt]`: where verdicts and events are sent."""
+
+    host: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    """None: the embedded broker, on loopback."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    tls: bool = False
+    ca_file: FilePath | None = None
+    cert_file: FilePath | None = None
+    key_file: FilePath | None = None
+    username: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    password_file: FilePath | None = None
+    base_topic: str = "edgewatch"
+    homeassistant_discovery: bool = True
+
+    @property
+    def effective_port(self) -> int:
+        """The port as set, else 8883 with TLS and 1883 without."""
+        return self.port or (8883 if self.tls else 1883)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the broker is our own."""
+        return self.host is None
+
+    @field_validator("host")
+    @classmethod
+    def _host_is_a_host(cls, value: str | None) -> str | None:
+        if value is not None and re.search(r"[\s/@]", value):
+            broken(
+                "must be a host name or address alone",
+                'Write host = "broker.local"; port, tls, username and password_file have own keys',
+            )
+        return value
+
+    @field_validator("base_topic")
+    @classmethod
+    def _topic_can_be_published_to(cls, value: str) -> str:
+        if not re.fullmatch(r"[^+#\0$/][^+#\0/]*(/[^+#\0/]+)*", value) or len(value) > 200:
+            broken(
+                "is no topic that can be published to",
+                "Use names with '/' between them, no '+', no '#', no '/' at either end and no "
+                "'$' in front",
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _keys_fit_each_other(self) -> Self:
+        if self.embedded and self.tls:
+            broken("the embedded broker has no TLS", "Set [mqtt] host, or tls = false", "tls")
+        if self.embedded and self.username:
+            broken(
+                "the embedded broker asks for no user (it listens on loopback alone)",
+                "Set [mqtt] host, or remove username",
+                "username",
+            )
+        for key in ("ca_file", "cert_file", "key_file"):
+            if getattr(self, key) is not None and not self.tls:
+                broken("is set, but tls is off", f"Set tls = true, or remove {key}", key)
+        if (self.cert_file is None) != (self.key_file is None):
+            missing = "cert_file" if self.cert_file is None else "key_file"
+            broken(
+                "is missing: a client certificate needs cert_file and key_file",
+                "Set both or neither",
+                missing,
+            )
+        if self.password_file and not self.username:
+            broken("is set without username", "Set username as well", "password_file")
+        return self
+
+
+class Engine(Section):
+    """`[engine]`: who judges."""
+
+    kind: Literal["builtin", "transformers", "tensorrt", "remote", "native"] = "builtin"
+    model: FilePath | None = None
+    url: str | None = None
+    threshold: Probability = 0.5
+    explain_tokens: Annotated[int, Field(ge=0, le=2048)] = 96
+    max_batch: Annotated[int, Field(ge=1, le=256)] = 8
+    prompt: Prompt = DEFAULT_PROMPT
+
+    @field_validator("kind")
+    @classmethod
+    def _kind_is_here(cls, value: str) -> str:
+        if value not in ENGINES_HERE:
+            broken(f'"{value}" is not in this version of edgewatch', 'Use kind = "builtin"')
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_http_without_secret(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = Address.parse(value)
+        if parts.scheme not in ("http", "https"):
+            broken("must be an http:// or https:// address", "See docs/configuration.md")
+        if parts.has_password or parts.user:
+            broken("holds a user or password", "Remove what stands before the '@'")
+        return value
+
+
+class Clips(Section):
+    """`[clips]`: how video is cut into what an engine judges."""
+
+    fps: Fps = 4.0
+    seconds: Seconds = 5.0
+    stride_seconds: Seconds = 2.5
+    pixels: PixelArea = 63_504
+
+    @model_validator(mode="after")
+    def _clips_leave_no_gap(self) -> Self:
+        if self.stride_seconds > self.seconds:
+            broken(
+                f"{self.stride_seconds:g} s is longer than a clip ({self.seconds:g} s): the "
+                "footage between two clips would never be judged",
+                f"Set stride_seconds to at most {self.seconds:g}",
+                "stride_seconds",
+            )
+        if self.fps * self.seconds < LEAST_FRAMES:
+            broken(
+                f"{self.seconds:g} s at {self.fps:g} frames a second are fewer than "
+                f"{LEAST_FRAMES} frames",
+                f"Set seconds to at least {LEAST_FRAMES / self.fps:g}, or raise fps",
+                "seconds",
+            )
+        return self
+
+
+class Events(Section):
+    """`[events]`: how verdicts become events."""
+
+    open_after: Count = 2
+    open_within: Count = 3
+    close_after_seconds: CloseSeconds = 15.0
+    cooldown_seconds: CooldownSeconds = 60.0
+
+    @model_validator(mode="after")
+    def _an_event_can_open(self) -> Self:
+        if self.open_after > self.open_within:
+            broken(
+                f"{self.open_after} anomalous clips among {self.open_within} can never be",
+                f"Set open_after to at most {self.open_within}, or raise open_within",
+                "open_after",
+            )
+        return self
+
+
+class Evidence(Section):
+    """`[evidence]`: what is kept of an event, and for how long."""
+
+    pre_seconds: Annotated[float, Field(ge=0, le=60)] = 10.0
+    post_seconds: Annotated[float, Field(ge=0, le=300)] = 10.0
+    max_bytes: Annotated[int, Field(ge=10_000_000)] = 20_000_000_000
+    max_age_days: Annotated[int, Field(ge=1, le=3650)] = 14
+
+
+class Web(Section):
+    """`[web]`: the page."""
+
+    host: Annotated[str, Field(min_length=1, max_length=253)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8787
+    """0: no page."""
+    token_file: FilePath | None = None
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the page."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"

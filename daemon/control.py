@@ -1,0 +1,120 @@
+"""The control socket: a running daemon asked, over HTTP on a Unix socket, by its own commands."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgewatch.daemon.reports import Reports
+from edgewatch.pipeline.playlist import Playlist, recording_feed
+from edgewatch.pipeline.recorder import RECORDED, Recorded, Recorder
+from edgewatch.pipeline.types import CameraName
+from edgewatch.pipeline.watch import Feed
+from edgewatch.pipeline.wiring import Pipeline
+
+log = structlog.get_logger(__name__)
+
+PARALLEL_RECORDINGS = 2
+
+
+class ReplayRequest(BaseModel):
+    """Recordings to judge with the engine that is loaded already."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recordings: tuple[tuple[str, Path], ...]
+    """(name, absolute path), the path as the daemon sees it."""
+    camera: str | None = None
+    """Judge them as this configured camera would be."""
+    speed: float | None = Field(default=None, gt=0)
+
+
+class ControlSocket:
+    """Serves `GET /status` and `POST /replay` on a socket of mode 0660."""
+
+    def __init__(self, path: Path, pipeline: Pipeline, reports: Reports) -> None:
+        self._path = path
+        self._pipeline = pipeline
+        self._reports = reports
+
+    async def run(self) -> None:
+        """Serve until cancelled. A socket that cannot be made is said and not fatal."""
+        application = web.Application()
+        application.router.add_get("/status", self._status)
+        application.router.add_post("/replay", self._replay)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
+        await runner.setup()
+        try:
+            await self._listen(runner)
+            await asyncio.Event().wait()
+        finally:
+            await runner.cleanup()
+            with suppress(OSError):
+                self._path.unlink()
+
+    async def _listen(self, runner: web.AppRunner) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if self._path.exists() and stat.S_ISSOCK(self._path.stat().st_mode):
+                self._path.unlink()  # left by a process that died: the data lock says we are alone
+            await web.UnixSite(runner, str(self._path)).start()
+            os.chmod(self._path, 0o660)
+        except OSError as error:
+            log.warning(
+                "no control socket",
+                path=str(self._path),
+                reason=error.strerror or str(error),
+                cure="set service.control_socket to a place this user may write to",
+            )
+
+    async def _status(self, request: web.Request) -> web.Response:
+        return web.json_response(dict(await self._reports.figures()))
+
+    async def _replay(self, request: web.Request) -> web.StreamResponse:
+        """Judge recordings beside the live cameras; one JSON line a recording, as it ends."""
+        try:
+            asked = ReplayRequest.model_validate_json(await request.text())
+            feeds = self._feeds(asked)
+        except (ValidationError, ValueError) as error:
+            return web.json_response({"error": str(error)}, status=400)
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        async for recorded in self._judge(feeds):
+            await response.write(RECORDED.dump_json(recorded) + b"\n")
+        await response.write_eof()
+        return response
+
+    def _feeds(self, asked: ReplayRequest) -> list[Feed]:
+        settings = self._pipeline.settings
+        plan = settings.plan_for(asked.camera)
+        taken = {watch.camera for watch in self._pipeline.flow.watches}
+        for name, _ in asked.recordings:
+            if name in taken:
+                raise ValueError(f"{name}: a camera of this name is being watched; rename the file")
+        return [
+            recording_feed(plan, path, CameraName(name), asked.speed)
+            for name, path in asked.recordings
+        ]
+
+    async def _judge(self, feeds: list[Feed]) -> AsyncIterator[Recorded]:
+        done: asyncio.Queue[Recorded] = asyncio.Queue()
+        playlist = Playlist(
+            self._pipeline.flow,
+            feeds,
+            parallel=PARALLEL_RECORDINGS,
+            observers=[Recorder(done.put_nowait)],
+        )
+        playlist.start()
+        try:
+            for _ in feeds:
+                yield await done.get()
+        finally:
+            playlist.cancel()

@@ -1,0 +1,80 @@
+"""Logs: key=value for people on a terminal, JSON lines for everything else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TextIO
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+PER_CLIP = frozenset({"clip judged"})
+"""Lines that come with every clip: for a person who looks on, too many for a journal."""
+
+
+def configure_logs(
+    *, default: str = "info", stream: TextIO | None = None, level: str | None = None
+) -> None:
+    """Set up structlog for this process; called once, by the command that runs.
+
+    `level`: debug, info, warning or error; None takes EDGEWATCH_LOG, else `default`. An unknown
+    level counts as `default` and is said. `stream`: standard output unless given.
+    """
+    out = stream or sys.stdout
+    wanted = (level or os.environ.get("EDGEWATCH_LOG") or default).lower()
+    number = LEVELS.get(wanted, LEVELS[default])
+    person = out.isatty()
+    structlog.configure(
+        processors=_processors(person=person, per_clip=person or number <= logging.DEBUG),
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    # Libraries speak up only when something is wrong, and in their own words.
+    logging.basicConfig(level=logging.ERROR, stream=out, format="%(name)s: %(message)s")
+    if wanted not in LEVELS:
+        structlog.get_logger(__name__).warning(
+            "unknown log level", given=wanted, known=sorted(LEVELS), used=default
+        )
+
+
+def _processors(*, person: bool, per_clip: bool) -> list[structlog.typing.Processor]:
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+    ]
+    if not per_clip:
+        shared.append(_drop_per_clip)
+    if person:
+        return [
+            *shared,
+            _drop_empty,
+            structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+            structlog.dev.ConsoleRenderer(pad_event_to=16, sort_keys=False),
+        ]
+    return [
+        *shared,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.dict_tracebacks,
+        structlog.processors.JSONRenderer(ensure_ascii=False),
+    ]
+
+
+def _drop_per_clip(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    if event["event"] in PER_CLIP:
+        raise structlog.DropEvent
+    return event
+
+
+def _drop_empty(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Leave out what says nothing, so that a line fits a terminal."""
+    return {key: value for key, value in event.items() if value not in (None, "", False)}

@@ -1,0 +1,127 @@
+"""Regular reports of a running pipeline: figures, coverage, and the clean-up of old records."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import Awaitable, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+import edgewatch
+from edgewatch.pipeline.clock import Clock
+from edgewatch.pipeline.errors import StoreError
+from edgewatch.pipeline.ledger import coverage_totals
+from edgewatch.pipeline.types import CameraName, Coverage
+from edgewatch.pipeline.wiring import Pipeline
+
+log = structlog.get_logger(__name__)
+
+STATS_SECONDS = 10.0
+COVERAGE_SECONDS = 60.0
+PRUNE_SECONDS = 3600.0
+DAY_SECONDS = 86_400.0
+COVERAGE_LAG_SECONDS = 60.0
+"""Newest time the ledger may not have settled yet; it is left out of the window."""
+
+
+class Reports:
+    """Publishes stats and coverage as long as `run` runs."""
+
+    def __init__(self, pipeline: Pipeline, clock: Clock) -> None:
+        self._pipeline = pipeline
+        self._clock = clock
+        self._started_seconds = clock.monotonic_seconds()
+
+    async def run(self) -> None:
+        """Report at the intervals of the contract; a store in trouble only delays it."""
+        due = {self._stats: 0.0, self._coverage: 0.0, self._prune: PRUNE_SECONDS}
+        every = {
+            self._stats: STATS_SECONDS,
+            self._coverage: COVERAGE_SECONDS,
+            self._prune: PRUNE_SECONDS,
+        }
+        while True:
+            elapsed_seconds = self._clock.monotonic_seconds() - self._started_seconds
+            for report, due_seconds in due.items():
+                if elapsed_seconds >= due_seconds:
+                    due[report] = elapsed_seconds + every[report]
+                    await self._guarded(report())
+            await asyncio.sleep(1.0)
+
+    async def figures(self) -> Mapping[str, Any]:
+        """Return the payload of the stats topic, without its time."""
+        pipeline = self._pipeline
+        snapshot = pipeline.stats.snapshot(self._clock.monotonic_seconds())
+        publisher = pipeline.publisher.status() if pipeline.publisher else None
+        watches = pipeline.flow.watches
+        store = pipeline.store.health
+        return {
+            "version": edgewatch.__version__,
+            "uptime_seconds": round(self._clock.monotonic_seconds() - self._started_seconds, 1),
+            "clips_judged": snapshot.clips_judged,
+            "clips_per_second": snapshot.clips_per_second,
+            "latency_ms": snapshot.latency_ms,
+            "queue_depths": {
+                "clips": {watch.camera: watch.waiting_clips for watch in watches},
+                "outbox": await pipeline.store.outbox_size(),
+            },
+            "drops": {
+                **snapshot.drops,
+                "messages": publisher.dropped_away + publisher.dropped_full if publisher else 0,
+                "words": snapshot.words_given_up,
+                "verdicts_unstored": store.verdicts_dropped,
+            },
+            "events_opened": snapshot.events_opened,
+            "memory_bytes": resident_bytes(),
+            "engine": {
+                "name": pipeline.judge.engine.name,
+                "state": pipeline.judge.state.state,
+                "detail": pipeline.judge.state.detail,
+                "restarts": snapshot.engine_restarts,
+            },
+            "store": {"trouble": store.trouble, "events_waiting": store.events_waiting},
+        }
+
+    async def _stats(self) -> None:
+        self._pipeline.announcer.stats(await self.figures())
+
+    async def _coverage(self) -> None:
+        for watch in self._pipeline.flow.watches:
+            if watch.feed.live:
+                totals, end_seconds = await self._totals(watch.camera)
+                self._pipeline.announcer.coverage(watch.camera, totals, end_seconds)
+
+    async def _totals(self, camera: CameraName) -> tuple[Mapping[Coverage, int], float]:
+        """Sum the last 24 h up to where the ledger is settled."""
+        now_ms = round(self._clock.wall_seconds() * 1000)
+        since_ms = now_ms - round((DAY_SECONDS + COVERAGE_LAG_SECONDS) * 1000)
+        intervals = await self._pipeline.store.coverage(camera, since_ms, now_ms)
+        settled_ms = max((one.end_ms for one in intervals), default=0)
+        until_ms = max(settled_ms, now_ms - round(COVERAGE_LAG_SECONDS * 1000))
+        day_ms = round(DAY_SECONDS * 1000)
+        return coverage_totals(intervals, until_ms - day_ms, until_ms), until_ms / 1000
+
+    async def _prune(self) -> None:
+        settings = self._pipeline.settings
+        now_seconds = self._clock.wall_seconds()
+        await self._pipeline.store.prune(
+            records_before_seconds=now_seconds - settings.service.verdict_days * DAY_SECONDS,
+            events_before_seconds=now_seconds
+            - max(settings.service.verdict_days, settings.evidence.max_age_days) * DAY_SECONDS,
+        )
+
+    @staticmethod
+    async def _guarded(report: Awaitable[None]) -> None:
+        try:
+            await report
+        except StoreError as error:
+            log.warning("report delayed", reason=str(error))
+
+
+def resident_bytes() -> int:
+    """Return the process's resident memory. Source: proc(5), statm, second field in pages."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()

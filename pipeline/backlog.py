@@ -1,0 +1,78 @@
+"""The backlog: events and messages that the database could not take yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from edgewatch.pipeline.errors import StoreError
+from edgewatch.pipeline.types import CameraName, Event
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxMessage:
+    """What is to be sent: complete, so that sending it needs no other table."""
+
+    camera: CameraName
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A message that was accepted; `row_id` grows with each and stays the same until deleted."""
+
+    row_id: int
+    camera: CameraName
+    topic: str
+    payload: bytes
+
+
+class Backlog:
+    """What the database has still to take: events, their messages, and rows that were delivered.
+
+    Everything an event needs goes through here, and is gone again at once unless the disk is in
+    trouble. Row ids are given here and not by SQLite, so that a message that waits keeps its id
+    when it is written.
+
+    `capacity`: most messages, and most events, that wait. Pure.
+    """
+
+    def __init__(self, *, next_row_id: int, capacity: int) -> None:
+        self._next_row_id = next_row_id
+        self._capacity = capacity
+        self.events: dict[str, tuple[Event, str]] = {}
+        """Each event as it is now, and encoded, in the order in which the events first came."""
+        self.messages: dict[int, OutboxRow] = {}
+        """By row id, oldest first."""
+        self.delivered: set[int] = set()
+        """Ids of rows that the database still holds although they were delivered."""
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.messages or self.delivered)
+
+    def add(self, event: Event, snapshot: str, message: OutboxMessage | None) -> None:
+        """Take an event's step and its message. Raises StoreError if there is no more room."""
+        full = len(self.events) >= self._capacity and event.event_id not in self.events
+        if full or (message and len(self.messages) >= self._capacity):
+            raise StoreError(
+                f"event {event.event_id} of camera {event.camera} was not accepted: "
+                f"{self._capacity} wait in memory for the database already; free space on its disk"
+            )
+        self.events[event.event_id] = (event, snapshot)
+        if message:
+            row = OutboxRow(self._next_row_id, message.camera, message.topic, message.payload)
+            self.messages[row.row_id] = row
+            self._next_row_id += 1
+
+    def deliver(self, row_ids: Iterable[int]) -> None:
+        """Note that rows were delivered: those that wait here need not be written any more."""
+        for row_id in row_ids:
+            if self.messages.pop(row_id, None) is None:
+                self.delivered.add(row_id)
+
+    def clear(self) -> None:
+        """Forget everything: the database has it."""
+        self.events.clear()
+        self.messages.clear()
+        self.delivered.clear()

@@ -1,0 +1,227 @@
+"""The chronicle: writes down what happens to a watch (store, ledger, figures, log, broker)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import structlog
+
+from edgewatch.pipeline.announce import Announcer
+from edgewatch.pipeline.backlog import OutboxMessage
+from edgewatch.pipeline.clock import Clock
+from edgewatch.pipeline.events import interrupted
+from edgewatch.pipeline.ledger import Ledger
+from edgewatch.pipeline.stats import Stats
+from edgewatch.pipeline.types import (
+    CameraName,
+    Clip,
+    Coverage,
+    Event,
+    Health,
+    Interval,
+    SourceInfo,
+    Verdict,
+)
+from edgewatch.pipeline.watch import Watch
+
+log = structlog.get_logger(__name__)
+
+_EVENT_PHRASES = {"new": "event opened", "update": "event updated", "end": "event ended"}
+
+
+class Books(Protocol):
+    """Where records are kept; a StoreThread in the product."""
+
+    async def save_event(self, event: Event, message: OutboxMessage | None) -> None:
+        """Keep an event and what is to be sent of it, both or neither."""
+
+    def save_verdict(self, verdict: Verdict) -> None:
+        """Keep a verdict, soon."""
+
+    async def save_coverage(self, intervals: Sequence[Interval]) -> None:
+        """Keep intervals of the ledger."""
+
+    async def open_events(self) -> list[Event]:
+        """Return the events without an end, oldest first."""
+
+    async def verdicts(
+        self, camera: CameraName, since_seconds: float, until_seconds: float
+    ) -> list[Verdict]:
+        """Return the verdicts whose footage overlaps [since, until)."""
+
+
+class Chronicle:
+    """Tells everyone concerned; decides nothing. Recordings are not on the ledger."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        ledger: Ledger,
+        stats: Stats,
+        live: Announcer,
+        replay: Announcer,
+        clock: Clock,
+    ) -> None:
+        self.stats = stats
+        self._books = books
+        self._ledger = ledger
+        self._announcers = {True: live, False: replay}
+        self._clock = clock
+
+    def announcer(self, watch: Watch) -> Announcer:
+        """Return who speaks for a watch on MQTT."""
+        return self._announcers[watch.feed.live]
+
+    def begin(self, watch: Watch) -> None:
+        """Open the books of a watch."""
+        if watch.feed.live:
+            self._ledger.watch(watch.camera, self._now_ms(), _coverage_of(watch.health))
+            self.announcer(watch).state(watch.policy.state)
+            self.announcer(watch).health(watch.health)
+            self.settings(watch)
+
+    def end(self, watch: Watch) -> None:
+        """Close the books of a watch that is gone."""
+        if watch.feed.live:
+            self._ledger.unwatch(watch.camera, self._now_ms())
+        self.announcer(watch).removed(watch.camera)
+        for observer in watch.observers:
+            observer.on_end(watch.camera, watch.error)
+
+    def settings(self, watch: Watch, error: str | None = None) -> None:
+        """Publish what an operator can change at run time, and why a command changed nothing."""
+        if watch.feed.live:
+            self.announcer(watch).settings(
+                watch.camera,
+                enabled=watch.enabled,
+                threshold=watch.threshold,
+                snoozed_until_seconds=watch.snoozed_until_seconds,
+                error=error,
+            )
+
+    def info(self, watch: Watch, info: SourceInfo) -> None:
+        """Write down what a source is."""
+        log.info(
+            "camera opened",
+            camera=watch.camera,
+            codec=info.codec,
+            width=info.width,
+            height=info.height,
+            fps=info.fps,
+        )
+        for observer in watch.observers:
+            observer.on_info(watch.camera, info)
+
+    def health(self, watch: Watch, health: Health) -> None:
+        """Write down a change of health."""
+        if watch.feed.live:
+            log.info(
+                "camera health",
+                camera=watch.camera,
+                state=health.state,
+                reason=health.reason,
+                detail=health.detail,
+            )
+            self._ledger.watch(watch.camera, self._now_ms(), _coverage_of(health))
+        self.announcer(watch).state(watch.policy.state)
+        self.announcer(watch).health(health)
+        for observer in watch.observers:
+            observer.on_health(health)
+
+    def verdict(self, watch: Watch, clip: Clip, verdict: Verdict) -> None:
+        """Write down a verdict."""
+        self.stats.judged(verdict.latency_ms, self._clock.monotonic_seconds())
+        self.announcer(watch).verdict(verdict)
+        self._books.save_verdict(verdict)
+        if watch.feed.live:
+            self._ledger.judged(watch.camera, _ms(verdict.start_seconds), _ms(verdict.end_seconds))
+        log.info(
+            "clip judged",
+            camera=verdict.camera,
+            label=verdict.label,
+            score=round(verdict.score, 3),
+            threshold=verdict.threshold,
+            latency_ms=round(verdict.latency_ms),
+            warming_up=verdict.warming_up,
+        )
+        for observer in watch.observers:
+            observer.on_verdict(clip, verdict)
+
+    def dropped(self, watch: Watch, clip: Clip, reason: Coverage) -> None:
+        """Write down that a clip is not judged."""
+        self.stats.dropped(reason)
+        log.warning("clip dropped", camera=watch.camera, clip_id=clip.clip_id, reason=reason)
+        if watch.feed.live:
+            start_ms, end_ms = _ms(clip.start_seconds), _ms(clip.end_seconds)
+            self._ledger.dropped(watch.camera, start_ms, end_ms, reason)
+
+    async def events(self, watch: Watch, events: Sequence[Event]) -> None:
+        """Save events with what is to be sent of them. The caller holds `watch.recording`."""
+        announcer = self.announcer(watch)
+        for event in events:
+            await self._books.save_event(event, announcer.event_message(event))
+            if event.type == "new":
+                self.stats.events_opened += 1
+            self._log_event(event)
+            for observer in watch.observers:
+                observer.on_event(event)
+        announcer.state(watch.policy.state)
+
+    async def end_interrupted(self) -> None:
+        """Give every event that was open when the last process died its end."""
+        for event in await self._books.open_events():
+            verdicts = await self._books.verdicts(event.camera, event.start_seconds, float("inf"))
+            last = max((one.end_seconds for one in verdicts if one.anomalous), default=None)
+            end = interrupted(event, last)
+            message = self._announcers[not event.replay].event_message(end)
+            await self._books.save_event(end, message)
+            self._log_event(end)
+
+    async def settle(self) -> None:
+        """Save the ledger as far as it can no longer change."""
+        await self._save(self._ledger.advance(self._now_ms()))
+
+    async def close(self) -> None:
+        """Save the ledger to its end."""
+        await self._save(self._ledger.close(self._now_ms()))
+
+    async def _save(self, intervals: Sequence[Interval]) -> None:
+        if intervals:
+            await self._books.save_coverage(intervals)
+
+    def _now_ms(self) -> int:
+        return _ms(self._clock.wall_seconds())
+
+    @staticmethod
+    def _log_event(event: Event) -> None:
+        log.warning(
+            _EVENT_PHRASES[event.type],
+            camera=event.camera,
+            event_id=event.event_id,
+            peak_score=round(event.peak_score, 3),
+            clips=event.clips,
+            description=event.description,
+            suppressed_by=event.suppressed_by,
+            ended_by=event.ended_by,
+        )
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _coverage_of(health: Health) -> Coverage:
+    """Say what a second of this health counts as as long as no verdict covers it."""
+    match health.state:
+        case "online":
+            return "too_short"
+        case "connecting":
+            return "connecting"
+        case "off":
+            return "scheduled_off" if health.reason == "scheduled_off" else "disabled"
+        case "frozen" | "dark" | "covered":
+            return "frozen"
+        case "offline":
+            return "offline"

@@ -1,0 +1,119 @@
+"""Windows over one camera's frames: what is judged at once."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import UTC, datetime
+
+from edgewatch.pipeline.frames import gap_seconds
+from edgewatch.pipeline.types import CameraName, Clip, Frame
+
+LEAST_FRAMES = 4
+"""Fewer frames than this show no motion worth judging."""
+
+
+class ClipAssembler:
+    """Turns the frames of one camera into overlapping windows.
+
+    A window ends with the frame just added and spans `seconds`; one is due every
+    `stride_seconds`. Frames more than `gap_seconds(fps)` apart, of different size or going back
+    in time never share a window. What a gap or the end leaves unjudged gets a last window of its
+    own, so each frame of a stretch of at least four is in some clip; only the first frame of a
+    stretch may be left out, where the number of frames would be odd.
+    """
+
+    def __init__(
+        self,
+        camera: CameraName,
+        *,
+        fps: float,
+        seconds: float,
+        stride_seconds: float,
+        replay: bool,
+    ) -> None:
+        self._camera = camera
+        self._fps = fps
+        self._replay = replay
+        self._gap_seconds = gap_seconds(fps)
+        # Two frames make one temporal token of the models: windows, and hops where they can be,
+        # are even, so that overlapping windows pair the same frames.
+        self._slots = 2 * max(1, round(seconds * fps / 2))
+        stride = 2 * round(stride_seconds * fps / 2) if stride_seconds * fps >= 1.5 else 1
+        self._stride = min(stride, self._slots)
+        self._frames: deque[Frame] = deque(maxlen=self._slots)
+        self._unjudged = 0
+        self._due_slot = 0
+        self._last_start_slot = -1
+
+    def add(self, frame: Frame) -> Clip | None:
+        """Take the next frame; return the window it completes, or the one that it ends by a gap."""
+        left = self.gap() if self._frames and self._is_apart(frame) else None
+        if not self._frames:
+            self._due_slot = frame.slot + self._slots - 1
+            self._last_start_slot = frame.slot - 1
+        self._frames.append(frame)
+        self._unjudged += 1
+        if frame.slot < self._due_slot:
+            return left
+        # A slow source may skip several due slots at once: the grid of windows stays
+        self._due_slot += self._stride * ((frame.slot - self._due_slot) // self._stride + 1)
+        return self._window()
+
+    def gap(self) -> Clip | None:
+        """Close the stretch of footage: return its last window if some of it was not judged."""
+        clip = self._window() if self._unjudged else None
+        self._frames.clear()
+        self._unjudged = 0
+        return clip
+
+    def end(self) -> Clip | None:
+        """Close the stream; the next frame, if one ever comes, begins a new stretch."""
+        return self.gap()
+
+    def _is_apart(self, frame: Frame) -> bool:
+        last = self._frames[-1]
+        step_seconds = frame.time_seconds - last.time_seconds
+        return (
+            frame.slot <= last.slot
+            or not 0 < step_seconds <= self._gap_seconds
+            or frame.pixels.shape != last.pixels.shape
+        )
+
+    def _window(self) -> Clip | None:
+        """Make a clip of the newest frames, all unjudged ones among them; None if too few."""
+        frames = list(self._frames)
+        judged = len(frames) - self._unjudged
+        first_slot = frames[-1].slot - self._slots + 1
+        # Starts grow from clip to clip, as a clip is named by its start
+        begin = next(
+            index
+            for index, frame in enumerate(frames)
+            if index >= judged or (frame.slot >= first_slot and frame.slot > self._last_start_slot)
+        )
+        if (len(frames) - begin) % 2:
+            begin += -1 if 0 < begin == judged else 1
+        window = tuple(frames[begin:])
+        if len(window) < min(LEAST_FRAMES, self._slots):
+            return None
+        self._unjudged = 0
+        self._last_start_slot = window[0].slot
+        return self._clip(window)
+
+    def _clip(self, frames: tuple[Frame, ...]) -> Clip:
+        start_seconds = frames[0].time_seconds
+        return Clip(
+            clip_id=f"{self._camera}-{_compact(start_seconds)}",
+            camera=self._camera,
+            frames=frames,
+            fps=self._fps,
+            start_seconds=start_seconds,
+            end_seconds=frames[-1].time_seconds + 1.0 / self._fps,
+            replay=self._replay,
+        )
+
+
+def _compact(unix_seconds: float) -> str:
+    """Write a time as YYYYMMDDTHHMMSS.mmmZ."""
+    milliseconds = round(unix_seconds * 1000)
+    moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
+    return f"{moment:%Y%m%dT%H%M%S}.{milliseconds % 1000:03d}Z"

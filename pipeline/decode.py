@@ -1,0 +1,390 @@
+"""The thread that reads one camera: opens it, paces it, samples it, opens it again."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from edgewatch.pipeline.camera import CameraLife
+from edgewatch.pipeline.clips import ClipAssembler
+from edgewatch.pipeline.clock import Clock
+from edgewatch.pipeline.errors import CameraError, CameraRejected, CameraUnreachable
+from edgewatch.pipeline.frames import FrameSampler, Timeline, gap_seconds, target_size
+from edgewatch.pipeline.recordings import recordings
+from edgewatch.pipeline.refusals import no_picture, stalled
+from edgewatch.pipeline.source import Source, redact
+from edgewatch.pipeline.types import CameraName, Clip, Frame, Health, SourceInfo
+from edgewatch.pipeline.video import Picture, Reading, Scaler, VideoInput, open_video
+
+log = structlog.get_logger()
+
+MOST_DRIFT_SECONDS = 30.0
+"""A camera's clock this far off ours is anchored anew; more than any stall that is survived."""
+
+
+class ClipOutlet(Protocol):
+    """Where a camera's clips go: a mailbox."""
+
+    def offer(self, clip: Clip, /) -> bool:
+        """Hand over a clip, waiting if nothing may be lost; False once it is closed."""
+
+    def close(self) -> None:
+        """Say that no more will come; idempotent."""
+
+
+class StopSignal(Protocol):
+    """A `threading.Event`, as far as the camera needs it."""
+
+    def set(self) -> None:
+        """End every wait, now and later."""
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait up to `timeout` seconds; True if it was set."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraStats:
+    """What a camera's thread has done since it started."""
+
+    pictures_decoded: int = 0
+    frames_sampled: int = 0
+    clips: int = 0
+    reconnects: int = 0
+    corrupt_packets: int = 0
+
+
+class CameraThread:
+    """Reads one camera in a thread of its own until it is stopped or its recording ends.
+
+    `on_health`, `on_info`, `on_end` and the outlet are called on that thread. When it ends, for
+    whatever reason, it calls `on_end` once and then closes the outlet: with the error that ended
+    a recording, with None when it was played to its end or stopped.
+
+    `speed`: how fast recordings are played (1.0 is real time); None as fast as they can be read.
+    `loop`: a recording that ends is played again. `replay`: a recording is footage with a time of
+    its own, played once; otherwise it stands for a live camera, and its time is now.
+    `first_index`: index of the first frame; an earlier thread of this camera used those before.
+    `open_seconds`, `read_seconds`: longest wait for a connection, and for its next picture.
+    `stop_signal`: what pacing and back-off wait on, for tests.
+    """
+
+    def __init__(
+        self,
+        camera: CameraName,
+        source: Source,
+        *,
+        fps: float,
+        seconds: float,
+        stride_seconds: float,
+        pixels: int,
+        speed: float | None,
+        loop: bool,
+        replay: bool,
+        outlet: ClipOutlet,
+        on_health: Callable[[Health], None],
+        on_info: Callable[[SourceInfo], None],
+        on_end: Callable[[CameraError | None], None],
+        clock: Clock,
+        random: Callable[[], float],
+        first_index: int = 0,
+        rtsp_transport: str = "tcp",
+        open_seconds: float = 10.0,
+        read_seconds: float = 10.0,
+        stop_signal: StopSignal | None = None,
+    ) -> None:
+        self._camera = camera
+        self._source = source
+        self._fps = fps
+        self._pixels = pixels
+        self._speed = speed
+        self._loop = loop
+        self._replay = replay
+        self._outlet = outlet
+        self._on_health = on_health
+        self._on_info = on_info
+        self._on_end = on_end
+        self._clock = clock
+        self._reading = Reading(open_seconds, read_seconds, rtsp_transport)
+        self._first_index = first_index
+        self._stopping: StopSignal = stop_signal or threading.Event()
+        self._life = CameraLife(camera, random=random)
+        self._assembler = ClipAssembler(
+            camera, fps=fps, seconds=seconds, stride_seconds=stride_seconds, replay=replay
+        )
+        self._scaler = Scaler()
+        self._last_time_seconds: float | None = None
+        self._pictures = self._frames = self._clips = self._reconnects = self._corrupt = 0
+        # A daemon: a call of FFmpeg that hangs must not keep the process from exiting
+        self._thread = threading.Thread(target=self._run, name=f"camera-{camera}", daemon=True)
+
+    def start(self) -> None:
+        """Start reading. Once only."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end; returns at once. Footage not yet judged still makes a clip.
+
+        A thread that waits in a lossless outlet ends when that takes the clip or is closed.
+        """
+        self._stopping.set()
+
+    def join(self, timeout_seconds: float) -> bool:
+        """Wait for the thread's end; False if it still runs (FFmpeg has not yet timed out)."""
+        self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    def stats(self) -> CameraStats:
+        """Return a snapshot of the counters; from any thread."""
+        return CameraStats(
+            self._pictures, self._frames, self._clips, self._reconnects, self._corrupt
+        )
+
+    def _run(self) -> None:
+        error: CameraError | None = None
+        try:
+            error = self._replay_once() if self._replay else self._live()
+        finally:
+            self._on_end(error)
+            self._outlet.close()
+
+    def _replay_once(self) -> CameraError | None:
+        """Play the recordings once; the error, if any, says which could not be read."""
+        self._tell(self._life.connecting(self._clock.wall_seconds()))
+        error = self._guarded(self._play_all)
+        now_seconds = self._clock.wall_seconds()
+        if error is not None:
+            self._tell(self._life.failed(error, now_seconds))
+        elif not self._stopping.is_set():
+            self._tell(self._life.ended(now_seconds))
+        return error
+
+    def _live(self) -> CameraError | None:
+        """Read until stopped, or until a recording that is not to be repeated ended."""
+        while not self._stopping.is_set():
+            self._tell(self._life.connecting(self._clock.wall_seconds()))
+            error = self._guarded(self._play_all)
+            if self._stopping.is_set():
+                break
+            if error is not None:
+                self._tell(self._life.failed(error, self._clock.wall_seconds()))
+                self._stopping.wait(self._life.retry_delay_seconds)
+                self._reconnects += 1
+            elif not self._loop:
+                self._tell(self._life.ended(self._clock.wall_seconds()))
+                break
+        return None
+
+    def _guarded(self, play: Callable[[], None]) -> CameraError | None:
+        """Run `play` to its end, close the window, and return what went wrong."""
+        error: CameraError | None = None
+        try:
+            play()
+        except CameraError as known:
+            error = known
+        except Exception as unknown:  # noqa: BLE001 - one camera's fault must not end silently
+            log.error(
+                "camera thread failed",
+                camera=self._camera,
+                traceback=redact("".join(traceback.format_exception(unknown)), self._source),
+            )
+            error = CameraUnreachable(
+                "internal", f"A fault in edgewatch itself ({type(unknown).__name__}): see the log."
+            )
+        self._deliver(self._assembler.end())
+        return error
+
+    def _play_all(self) -> None:
+        if self._source.kind != "file":
+            self._play(self._source)
+            return
+        parts = recordings(self._source)
+        failed: list[CameraError] = []
+        for part in parts:
+            if self._stopping.is_set():
+                return
+            try:
+                self._play(part)
+            except CameraError as error:
+                if len(parts) == 1:
+                    raise
+                log.warning(
+                    "recording skipped",
+                    camera=self._camera,
+                    reason=error.reason,
+                    detail=str(error),
+                )
+                failed.append(error)
+            self._deliver(self._assembler.gap())
+        if len(failed) == len(parts) or (failed and self._replay):
+            listed = " ".join(map(str, failed))
+            raise CameraRejected(
+                failed[0].reason,
+                f"{len(failed)} of {len(parts)} recordings could not be read in full: {listed}",
+            )
+
+    def _play(self, source: Source) -> None:
+        """Read one connection or one recording to its end. Raises CameraError."""
+        with open_video(source, self._reading) as video:
+            before = self._pictures
+            try:
+                self._read(video, source)
+            finally:
+                self._corrupt += video.corrupt_packets
+            if self._stopping.is_set():
+                return
+            if self._pictures == before:
+                raise no_picture(source)
+            if not video.is_finite:
+                raise CameraUnreachable("ended", f"{source.display} ended the stream.")
+            if video.missing_seconds:
+                self._note_truncated(video.missing_seconds, source)
+
+    def _note_truncated(self, missing_seconds: float, source: Source) -> None:
+        message = (
+            f"{source.display} breaks off {missing_seconds:.1f} s before its end: "
+            "judged as far as it goes; copy it anew."
+        )
+        if self._replay:
+            raise CameraRejected("truncated", message)
+        log.warning("recording truncated", camera=self._camera, detail=message)
+
+    def _read(self, video: VideoInput, source: Source) -> None:
+        """Make frames of a source's pictures until it ends or the camera is stopped."""
+        timeline = Timeline(
+            picture_seconds=video.picture_seconds, gap_seconds=gap_seconds(self._fps)
+        )
+        sampler = FrameSampler(self._fps)
+        hands: _Hands | None = None
+        for picture in self._watched(video, source):
+            arrival_counts = not (video.has_stamps or video.is_finite)
+            stamp_seconds = (
+                self._clock.monotonic_seconds() if arrival_counts else picture.stamp_seconds
+            )
+            placed = timeline.place(stamp_seconds)
+            media_seconds = placed.media_seconds
+            if hands is None:
+                info = video.describe(picture)
+                self._on_info(info)
+                hands = self._set_hands(video, media_seconds, info.started_seconds)
+            elif placed.jumped or self._has_drifted(video, hands, media_seconds):
+                log.info("stream time jumped", camera=self._camera)
+                self._deliver(self._assembler.gap())
+                sampler.restart()
+                started_seconds = hands.anchor_seconds if self._replay else None
+                hands = self._set_hands(video, media_seconds, started_seconds)
+            slot = sampler.wants(media_seconds)
+            if slot is not None and not self._pace(hands, media_seconds):
+                frame = self._frame(video, picture, slot, media_seconds, hands)
+                self._deliver(self._assembler.add(frame))
+
+    def _watched(self, video: VideoInput, source: Source) -> Iterator[Picture]:
+        """Yield pictures until the camera is stopped; raises CameraError when none come."""
+        seen_seconds = self._clock.monotonic_seconds()
+        for picture in video.pictures():
+            if self._stopping.is_set():
+                return
+            now_seconds = self._clock.monotonic_seconds()
+            if picture is not None:
+                self._pictures += 1
+                self._tell(self._life.picture(self._clock.wall_seconds()))
+                yield picture
+                seen_seconds = self._clock.monotonic_seconds()
+            elif not video.is_finite and now_seconds - seen_seconds > self._reading.read_seconds:
+                raise stalled(source)
+
+    def _set_hands(
+        self, video: VideoInput, media_seconds: float, started_seconds: float | None
+    ) -> _Hands:
+        """Tie media time to the camera's own time, from this picture on.
+
+        A recording that is replayed keeps the time it was recorded at; a live camera's picture
+        is from now. Times don't step back over a seam, unless our own clock was set back.
+        """
+        if self._replay and started_seconds is not None:
+            time_seconds = started_seconds + media_seconds
+        else:
+            time_seconds = self._clock.wall_seconds()
+        if self._last_time_seconds is not None:
+            earliest_seconds = self._last_time_seconds + 1.0 / self._fps
+            if video.is_finite or time_seconds > earliest_seconds - MOST_DRIFT_SECONDS:
+                time_seconds = max(time_seconds, earliest_seconds)
+        speed = self._speed
+        if speed is None and video.is_finite and self._source.kind == "http" and not self._replay:
+            speed = 1.0  # a recording behind http:// that stands for a live camera
+        return _Hands(
+            anchor_seconds=time_seconds - media_seconds,
+            paced_media_seconds=media_seconds,
+            paced_monotonic_seconds=self._clock.monotonic_seconds(),
+            speed=speed,
+        )
+
+    def _has_drifted(self, video: VideoInput, hands: _Hands, media_seconds: float) -> bool:
+        if video.is_finite:
+            return False
+        off_seconds = hands.anchor_seconds + media_seconds - self._clock.wall_seconds()
+        return abs(off_seconds) > MOST_DRIFT_SECONDS
+
+    def _pace(self, hands: _Hands, media_seconds: float) -> bool:
+        """Wait until a picture is due; True if the camera was stopped meanwhile."""
+        if hands.speed is None:
+            return False
+        due_seconds = (
+            hands.paced_monotonic_seconds
+            + (media_seconds - hands.paced_media_seconds) / hands.speed
+        )
+        delay_seconds = due_seconds - self._clock.monotonic_seconds()
+        return delay_seconds > 0 and self._stopping.wait(delay_seconds)
+
+    def _frame(
+        self,
+        video: VideoInput,
+        picture: Picture,
+        slot: int,
+        media_seconds: float,
+        hands: _Hands,
+    ) -> Frame:
+        width, height = video.displayed_size(picture)
+        size = target_size(width, height, self._pixels)
+        self._last_time_seconds = hands.anchor_seconds + media_seconds
+        frame = Frame(
+            camera=self._camera,
+            index=self._first_index + self._frames,
+            slot=slot,
+            pixels=self._scaler.pixels(picture, size),
+            media_seconds=media_seconds,
+            time_seconds=self._last_time_seconds,
+            captured_seconds=self._clock.monotonic_seconds(),
+        )
+        self._frames += 1
+        return frame
+
+    def _deliver(self, clip: Clip | None) -> None:
+        if clip is None:
+            return
+        if self._outlet.offer(clip):
+            self._clips += 1
+        else:
+            self.stop()
+
+    def _tell(self, health: Health | None) -> None:
+        if health is not None:
+            self._on_health(health)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hands:
+    """How media time stands to the camera's own time and, for pacing, to ours."""
+
+    anchor_seconds: float
+    """Unix time of media time 0."""
+    paced_media_seconds: float
+    paced_monotonic_seconds: float
+    speed: float | None

@@ -1,0 +1,283 @@
+"""The built-in engine itself: its threads, what it keeps for each camera, and the protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import structlog
+
+from edgewatch.pipeline.engines.builtin import appearance, fusion, motion, words
+from edgewatch.pipeline.engines.builtin.appearance import Backbone, Look
+from edgewatch.pipeline.engines.builtin.fusion import ALARM, Assessment
+from edgewatch.pipeline.engines.builtin.memory import CameraMemory, load_memory
+from edgewatch.pipeline.engines.builtin.motion import FlowMeter, Peak, Step
+from edgewatch.pipeline.errors import EngineFailed
+from edgewatch.pipeline.types import Answer, CameraName, Clip, Frame
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+SAVE_SECONDS = 300.0
+"""Footage judged between two saves of a camera's baseline."""
+
+NEW_NORMAL_SECONDS = 600.0
+"""Alarmed without a break for so long, a camera is shown a new normal: it is learnt."""
+
+_LOOK_EVERY = 2
+_ALARMS_A_LESSON = 8
+_ANSWERS_KEPT = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """Everything measured in a clip."""
+
+    steps: list[Step]
+    looks: list[Look]
+    peaks: dict[str, Peak]
+    unfamiliar: appearance.Floats
+
+
+@dataclass(slots=True, eq=False)
+class _Camera:
+    """What the engine keeps for a camera."""
+
+    memory: CameraMemory
+    looks: dict[int, Look] = field(default_factory=dict)
+    """By frame index; only frames of the clip judged last, which the next one shares."""
+    steps: dict[tuple[int, int], Step] = field(default_factory=dict)
+    """By the indices of the two frames."""
+    answers: OrderedDict[str, Answer] = field(default_factory=OrderedDict)
+    """The latest, by clip id."""
+    alarmed_since_seconds: float | None = None
+    alarms: int = 0
+    saved_seconds: float | None = None
+
+
+class BuiltinEngine:
+    """Judges clips by motion and appearance against each camera's normal; see docs/engines.md.
+
+    Two threads: one measures motion and decides, the other runs the network meanwhile. Answers
+    depend on the clips of the camera so far and nothing else: neither on other cameras nor on
+    how clips are batched.
+    """
+
+    def __init__(self, *, baseline_dir: Path | None) -> None:
+        """`baseline_dir`: where baselines are kept as `<camera>.npz`; None keeps nothing."""
+        self._baseline_dir = baseline_dir
+        self._cameras: dict[CameraName, _Camera] = {}
+        self._flow_meter = FlowMeter()
+        self._backbone: Backbone | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._look_thread: ThreadPoolExecutor | None = None
+
+    @property
+    def name(self) -> str:
+        """Short name with version."""
+        return "builtin-1"
+
+    @property
+    def max_batch(self) -> int:
+        """Clips are judged one after the other; a few at a time save hand-overs."""
+        return 4
+
+    async def start(self) -> None:
+        """Load the network and run it once. Raises EngineFailed."""
+        if self._thread is not None:
+            raise EngineFailed("the built-in engine was started twice")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="builtin-engine")
+        self._look_thread = ThreadPoolExecutor(1, thread_name_prefix="builtin-looks")
+        await self._in_thread(self._load)
+
+    async def judge(self, clips: Sequence[Clip]) -> list[Answer]:
+        """Score each clip, in order. Raises EngineFailed."""
+        return await self._in_thread(lambda: [self._judge(clip) for clip in clips])
+
+    async def describe(self, clip: Clip) -> str:
+        """Say which evidence fired in a clip, where and by how much. Raises EngineFailed."""
+        return await self._in_thread(lambda: words.describe(self._recall(clip)))
+
+    async def forget(self, camera: CameraName) -> None:
+        """Save a camera's baseline and let go of everything kept for it."""
+        await self._in_thread(lambda: self._forget(camera))
+
+    async def close(self) -> None:
+        """Save all baselines and end the threads; idempotent."""
+        if self._thread is None or self._look_thread is None:
+            return
+        try:
+            await self._in_thread(self._forget_all)
+        finally:
+            self._look_thread.shutdown()
+            self._thread.shutdown()
+            self._thread = self._look_thread = self._backbone = None
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        if self._thread is None:
+            raise EngineFailed("the built-in engine is not running: start it first")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except (RuntimeError, ValueError, cv2.error) as error:
+            raise EngineFailed(f"the built-in engine broke: {error}") from error
+
+    def _load(self) -> None:
+        # OpenCV's own threads would take the cores that decoding needs, for pictures this small.
+        cv2.setNumThreads(1)
+        self._backbone = Backbone()
+        blank = np.zeros((196, 336, 3), np.uint8)
+        self._backbone.look(blank)
+        small = motion.shrink(blank)
+        self._flow_meter.step(small, small, 0.25)
+
+    def _judge(self, clip: Clip) -> Answer:
+        camera = self._camera(clip)
+        seen, assessment, answer = self._assess(camera, clip)
+        self._learn(camera, clip, seen, assessment)
+        camera.answers[clip.clip_id] = answer
+        while len(camera.answers) > _ANSWERS_KEPT:
+            camera.answers.popitem(last=False)
+        self._save_if_due(camera, clip)
+        return answer
+
+    def _recall(self, clip: Clip) -> Answer:
+        """Return the answer given for a clip; a new one, learning nothing, if it is gone."""
+        camera = self._camera(clip)
+        if clip.clip_id in camera.answers:
+            return camera.answers[clip.clip_id]
+        return self._assess(camera, clip)[2]
+
+    def _camera(self, clip: Clip) -> _Camera:
+        """Return what is kept for the clip's camera; a new picture size begins anew."""
+        height, width = clip.frames[0].pixels.shape[:2]
+        camera = self._cameras.get(clip.camera)
+        if camera is None:
+            path = self._path(clip.camera)
+            memory = (
+                load_memory(clip.camera, path, width, height)
+                if path
+                else CameraMemory(width, height)
+            )
+            camera = self._cameras[clip.camera] = _Camera(memory)
+        elif camera.memory.size != (width, height):
+            log.info("picture size changed, learning anew", camera=clip.camera)
+            camera = self._cameras[clip.camera] = _Camera(
+                CameraMemory(width, height), answers=camera.answers
+            )
+        return camera
+
+    def _assess(self, camera: _Camera, clip: Clip) -> tuple[_Seen, Assessment, Answer]:
+        seen = self._see(camera, clip)
+        assessment = fusion.assess(seen.peaks, camera.memory.past())
+        known = camera.memory.has_baseline
+        first = clip.frames[0].media_seconds
+        seconds = [frame.media_seconds - first for frame in clip.frames]
+        answer = Answer(
+            score=round(assessment.score, 6),
+            evidence=tuple(words.evidence(assessment.findings, seconds, own=known)),
+            warming_up=not known,
+        )
+        return seen, assessment, answer
+
+    def _see(self, camera: _Camera, clip: Clip) -> _Seen:
+        """Measure a clip; what its frames share with the clip before is not computed again."""
+        positions = list(range(0, len(clip.frames), _LOOK_EVERY))
+        pending = self._start_looking(camera, [clip.frames[position] for position in positions])
+        steps = self._steps(camera, clip.frames)
+        camera.looks = {index: look.result() for index, look in pending.items()}
+        looks = [camera.looks[clip.frames[position].index] for position in positions]
+        peaks = motion.measure(steps) | appearance.measure(looks, positions)
+        unfamiliar, peak = camera.memory.looks.measure(looks)
+        peaks["unfamiliar"] = peak
+        if against := camera.memory.directions.measure(steps):
+            peaks["against_flow"] = against
+        return _Seen(steps, looks, peaks, unfamiliar)
+
+    def _start_looking(self, camera: _Camera, frames: Sequence[Frame]) -> dict[int, Future[Look]]:
+        if self._look_thread is None or self._backbone is None:
+            raise EngineFailed("the built-in engine is not running: start it first")
+        pending = {}
+        for frame in frames:
+            if frame.index in camera.looks:
+                ready: Future[Look] = Future()
+                ready.set_result(camera.looks[frame.index])
+                pending[frame.index] = ready
+            else:
+                pending[frame.index] = self._look_thread.submit(self._backbone.look, frame.pixels)
+        return pending
+
+    def _steps(self, camera: _Camera, frames: Sequence[Frame]) -> list[Step]:
+        """Measure each pair of neighbouring frames."""
+        steps = {}
+        small = None
+        for before, after in pairwise(frames):
+            pair = before.index, after.index
+            step = camera.steps.get(pair)
+            if step is None:
+                earlier = motion.shrink(before.pixels) if small is None else small
+                small = motion.shrink(after.pixels)
+                seconds = after.media_seconds - before.media_seconds
+                step = self._flow_meter.step(earlier, small, seconds)
+            steps[pair] = step
+        camera.steps = steps
+        return list(steps.values())
+
+    def _learn(self, camera: _Camera, clip: Clip, seen: _Seen, assessment: Assessment) -> None:
+        """Learn from a normal clip; from one alarm in eight, cut to normal, the figures alone.
+
+        So an incident leaves no mark, and a habit that alarms is got used to in time.
+        """
+        figures = fusion.remembered(seen.peaks, assessment)
+        if assessment.score >= ALARM:
+            if camera.alarmed_since_seconds is None:
+                camera.alarmed_since_seconds = clip.start_seconds
+            if clip.end_seconds - camera.alarmed_since_seconds < NEW_NORMAL_SECONDS:
+                camera.alarms += 1
+                if camera.alarms % _ALARMS_A_LESSON == 0:
+                    camera.memory.remember(figures)
+                return
+            log.info("long alarm is taken for the new normal", camera=clip.camera)
+        else:
+            camera.alarmed_since_seconds = None
+        camera.memory.remember(figures)
+        for look in (seen.looks[0], seen.looks[len(seen.looks) // 2]):
+            camera.memory.looks.learn(look, seen.unfamiliar)
+        camera.memory.directions.learn(seen.steps[: len(seen.steps) // 2 + 1])
+
+    def _save_if_due(self, camera: _Camera, clip: Clip) -> None:
+        if camera.saved_seconds is None:
+            camera.saved_seconds = clip.end_seconds
+        if abs(clip.end_seconds - camera.saved_seconds) >= SAVE_SECONDS:
+            camera.saved_seconds = clip.end_seconds
+            self._save(clip.camera, camera)
+
+    def _save(self, name: CameraName, camera: _Camera) -> None:
+        path = self._path(name)
+        if path is None or camera.memory.learnt_clips == 0:
+            return
+        try:
+            camera.memory.save(path)
+        except OSError as error:
+            # Learning goes on in memory; the next save tries again.
+            log.warning("baseline not saved", camera=name, path=str(path), error=str(error))
+
+    def _forget(self, name: CameraName) -> None:
+        camera = self._cameras.pop(name, None)
+        if camera is not None:
+            self._save(name, camera)
+
+    def _forget_all(self) -> None:
+        for name in list(self._cameras):
+            self._forget(name)
+
+    def _path(self, camera: CameraName) -> Path | None:
+        return self._baseline_dir / f"{camera}.npz" if self._baseline_dir else None

@@ -1,0 +1,256 @@
+"""Motion between sampled frames: what moved once the camera's own motion is taken out.
+
+Works on grey pictures of about 7000 pixels. Lengths are in *sides*: the square root of the
+picture's area, so that figures hold for any size and aspect; speeds in sides per second.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edgewatch.pipeline.types import Pixels
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+
+STILL_SHARE = 0.45
+"""With more of the texture unmoved than this the camera stood still between two frames."""
+
+MOVING_SPEED = 0.05
+"""Sides per second from which a pixel counts as moving."""
+
+_AREA = 112 * 64
+_TEXTURE_GRADIENT = 6.0
+_UNCHANGED_LEVELS = 4.0
+_FIT_ROUNDS = 6
+_FIT_GRID = 4
+_TRUSTED_LEVELS = 12.0
+_PEAK_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """What happened between two neighbouring frames."""
+
+    seconds: float
+    still_share: float
+    """Share of the textured pixels whose brightness stayed as it was, 0 to 1."""
+    own: Doubles
+    """The camera's own motion: affine, (3, 2), rows constant, x and y; per second."""
+    velocity: npt.NDArray[np.float16]
+    """Motion left over, smoothed, sides per second, (height, width, 2)."""
+    trust: npt.NDArray[np.float16]
+    """How well the flow explains each pixel, 0 to 1, (height, width)."""
+    error: npt.NDArray[np.float16]
+    """Brightness change that motion does not explain, in units of contrast, (height, width)."""
+    light: float
+    """Change of the mean brightness in units of contrast."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """A clip's figure for one kind of evidence, and where and when it was strongest."""
+
+    value: float
+    x: float | None = None
+    """0 (left) to 1 (right); None: the whole picture."""
+    y: float | None = None
+    """0 (top) to 1 (bottom)."""
+    frame: int | None = None
+    """Position in the clip of the frame that showed it; None: the whole clip."""
+
+
+def scaled_size(width: int, height: int, area: int, multiple: int) -> tuple[int, int]:
+    """Return (width, height) near `area` with nearly the same aspect, multiples of `multiple`."""
+    scale = math.sqrt(area / (width * height))
+    across = max(1, round(width * scale / multiple))
+    down = max(1, round(height * scale / multiple))
+    return across * multiple, down * multiple
+
+
+def shrink(pixels: Pixels) -> npt.NDArray[np.uint8]:
+    """Make the small grey picture that flow is computed on."""
+    height, width = pixels.shape[:2]
+    small = cv2.resize(pixels, scaled_size(width, height, _AREA, 8), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+class FlowMeter:
+    """Measures steps; keeps the flow algorithm's buffers, so one for each thread."""
+
+    def __init__(self) -> None:
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+
+    def step(
+        self, before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8], seconds: float
+    ) -> Step:
+        """Compare two small grey pictures of equal size, `seconds` apart."""
+        earlier, later = before.astype(np.float32), after.astype(np.float32)
+        flow = np.asarray(self._flow.calc(before, after, np.empty(0)), np.float32)
+        still_share = _still_share(earlier, later)
+        own = np.zeros((3, 2))
+        rest = flow
+        if still_share <= STILL_SHARE:
+            own = fit_affine(flow)
+            rest = flow - affine_flow(own, flow.shape[0], flow.shape[1])
+        contrast = float(later.std()) + 10.0
+        unexplained = np.abs(later - warp(earlier, flow))
+        per_second = 1.0 / (side(flow) * max(seconds, 0.02))
+        return Step(
+            seconds=seconds,
+            still_share=still_share,
+            own=own * per_second,
+            velocity=(cv2.blur(rest, (5, 5)) * per_second).astype(np.float16),
+            trust=np.exp(-((cv2.blur(unexplained, (5, 5)) / _TRUSTED_LEVELS) ** 2)).astype(
+                np.float16
+            ),
+            error=(cv2.GaussianBlur(unexplained, (5, 5), 0) / contrast).astype(np.float16),
+            light=abs(float(later.mean() - earlier.mean())) / contrast,
+        )
+
+
+def side(picture: npt.NDArray[np.generic]) -> float:
+    """Return the unit of length of a picture: the square root of its area, in pixels."""
+    return math.sqrt(picture.shape[0] * picture.shape[1])
+
+
+def fit_affine(flow: Floats) -> Doubles:
+    """Fit the motion that most of the picture shares, (3, 2); outliers lose their weight."""
+    height, width = flow.shape[:2]
+    rows, columns = np.mgrid[2 : height - 2 : _FIT_GRID, 2 : width - 2 : _FIT_GRID]
+    places = _affine_terms(columns.ravel(), rows.ravel(), height, width)
+    moved = flow[2 : height - 2 : _FIT_GRID, 2 : width - 2 : _FIT_GRID].reshape(-1, 2)
+    moved = moved.astype(np.float64)
+    weights = np.ones(len(places))
+    fit = np.zeros((3, 2))
+    for _ in range(_FIT_ROUNDS):
+        weighted = (places * weights[:, None]).T
+        fit[:] = np.linalg.solve(weighted @ places + 1e-6 * np.eye(3), weighted @ moved)
+        misfit = np.linalg.norm(moved - places @ fit, axis=1)
+        spread = max(1.4826 * float(np.median(misfit)), 0.02)
+        weights = 1.0 / (1.0 + (misfit / (1.5 * spread)) ** 2) ** 2
+    return fit
+
+
+def affine_flow(fit: Doubles, height: int, width: int) -> Floats:
+    """Lay an affine motion out as a flow field, (height, width, 2), in pixels."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    terms = _affine_terms(columns.ravel(), rows.ravel(), height, width)
+    return (terms @ fit).reshape(height, width, 2).astype(np.float32)
+
+
+def warp(picture: Floats, flow: Floats) -> Floats:
+    """Move a picture (or a field of two channels) along a flow given in pixels."""
+    height, width = flow.shape[:2]
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    moved = cv2.remap(
+        picture,
+        columns - flow[..., 0],
+        rows - flow[..., 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(moved, np.float32)
+
+
+def measure(steps: Sequence[Step]) -> dict[str, Peak]:
+    """Turn the steps of one clip, in order, into its motion figures by name."""
+    if not steps:
+        return {}
+    velocity = np.stack([step.velocity for step in steps]).astype(np.float32)
+    speed = np.linalg.norm(velocity, axis=3)
+    path = speed.mean(axis=0)
+    wasted = path - np.linalg.norm(velocity.mean(axis=0), axis=2)
+    moving = np.array([float((field > MOVING_SPEED).mean()) for field in speed])
+    return {
+        "erratic_motion": _peak(_top(wasted), wasted),
+        "disorder": Peak(float(wasted.mean()) / (float(path.mean()) + 0.003)),
+        "swerving": Peak(_swerving(steps, velocity)),
+        "shock": _strongest([step.error.astype(np.float32) for step in steps], whole=True),
+        "fast_motion": _strongest(list(speed), whole=False),
+        "crowding": _peak(float(moving.mean()), path),
+        "light_change": _largest([step.light for step in steps]),
+        "jolt": _largest(_jolts(steps)),
+        "still": Peak(float(np.median([step.still_share for step in steps]))),
+    }
+
+
+def _affine_terms(
+    columns: npt.NDArray[np.generic], rows: npt.NDArray[np.generic], height: int, width: int
+) -> Doubles:
+    """Return the terms 1, x, y of each place, in sides from the centre: (places, 3)."""
+    unit = math.sqrt(height * width)
+    x = (columns.astype(np.float64) - width / 2) / unit
+    y = (rows.astype(np.float64) - height / 2) / unit
+    return np.stack([np.ones_like(x), x, y], axis=1)
+
+
+def _still_share(earlier: Floats, later: Floats) -> float:
+    across = cv2.Sobel(earlier, cv2.CV_32F, 1, 0) / 8
+    down = cv2.Sobel(earlier, cv2.CV_32F, 0, 1) / 8
+    textured = np.hypot(across, down) > _TEXTURE_GRADIENT
+    if int(textured.sum()) < 50:
+        return 1.0
+    change = later - earlier
+    change = np.abs(change - np.median(change))
+    return float((change[textured] < _UNCHANGED_LEVELS).mean())
+
+
+def _swerving(steps: Sequence[Step], velocity: Floats) -> float:
+    """Say how much what moves changes its velocity along its own way, relative to its speed.
+
+    Near 0: everything glides on as before (cars, walkers); near 1: nothing does.
+    """
+    ratios = []
+    for position in range(1, len(steps)):
+        now, trust = velocity[position], steps[position].trust.astype(np.float32)
+        travelled = now * (side(now) * max(steps[position].seconds, 0.02))
+        before = warp(velocity[position - 1], travelled)
+        swerve = np.linalg.norm(now - before, axis=2)
+        fastest = np.maximum(np.linalg.norm(now, axis=2), np.linalg.norm(before, axis=2))
+        ratios.append(float((swerve * trust).mean() / ((fastest * trust).mean() + 0.01)))
+    return float(np.mean(ratios)) if ratios else 0.0
+
+
+def _jolts(steps: Sequence[Step]) -> list[float]:
+    """Return the changes of the camera's own motion; turning and zooming count less."""
+    weights = np.array([[1.0], [0.3], [0.3]])
+    changes = [0.0]
+    for before, after in pairwise(steps):
+        changes.append(float(np.linalg.norm((after.own - before.own) * weights)))
+    return changes
+
+
+def _strongest(fields: Sequence[Floats], *, whole: bool) -> Peak:
+    """Find the step with the largest figure: mean of the field, or of its largest twentieth."""
+    figures = [float(field.mean()) if whole else _top(field) for field in fields]
+    best = int(np.argmax(figures))
+    return _peak(figures[best], fields[best], frame=best + 1)
+
+
+def _largest(figures: Sequence[float]) -> Peak:
+    best = int(np.argmax(figures))
+    return Peak(figures[best], frame=best + 1)
+
+
+def _top(field: Floats) -> float:
+    flat = field.ravel()
+    count = max(1, int(flat.size * _PEAK_SHARE))
+    return float(np.partition(flat, flat.size - count)[-count:].mean())
+
+
+def _peak(value: float, field: Floats, frame: int | None = None) -> Peak:
+    """Place a figure where its field is concentrated; nowhere, if it is spread out."""
+    height, width = field.shape
+    smooth = cv2.blur(field, (width // 8 * 2 + 1, height // 8 * 2 + 1))
+    if float(smooth.max()) < 1.5 * float(smooth.mean()):
+        return Peak(value, frame=frame)
+    row, column = np.unravel_index(int(np.argmax(smooth)), smooth.shape)
+    return Peak(value, (float(column) + 0.5) / width, (float(row) + 0.5) / height, frame)

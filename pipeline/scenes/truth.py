@@ -1,0 +1,30 @@
+"""Truth: what is known of a drawn or composited picture because it was made here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Mask = npt.NDArray[np.bool_]
+"""bool, shape (height, width): the pixels that an incident changed."""
+
+Incident = Literal["impact", "fire"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameTruth:
+    """What one picture shows: nothing (kind and mask are None), or an incident and where."""
+
+    time_seconds: float
+    """Media time of the picture, counted from the first one."""
+    kind: Incident | None = None
+    mask: Mask | None = None
+    """Pixels that the incident changed; no pixel outside it differs from the picture without."""
+
+    @property
+    def anomalous(self) -> bool:
+        """Whether the incident is going on in this picture."""
+        return self.kind is not None

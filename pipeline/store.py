@@ -1,0 +1,326 @@
+"""The store: one SQLite file that keeps verdicts, events, coverage, outbox and run-time settings.
+
+When the disk is full or failing, verdicts and coverage are dropped and counted. Events and their
+messages are not: they wait in memory, `outbox_head` hands the messages out all the same, and each
+call tries again to write them, in order.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import time
+
+import structlog
+
+from edgewatch.pipeline.backlog import Backlog, OutboxMessage, OutboxRow
+from edgewatch.pipeline.database import Database
+from edgewatch.pipeline.errors import StoreError
+from edgewatch.pipeline.records import (
+    COVERAGE_OVERLAPPING,
+    VERDICT_COLUMNS,
+    Records,
+    encode_event,
+    open_readonly,
+    verdict_row,
+)
+from edgewatch.pipeline.types import Event, Interval, Verdict
+
+__all__ = ["OutboxMessage", "OutboxRow", "Store", "StoreHealth"]
+
+log = structlog.get_logger(__name__)
+
+PRUNE_ROWS = 5_000
+"""Most rows of a table that one call of `prune` deletes, so that no event waits for it long."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """How the store is, for status, stats and a person."""
+
+    trouble: str | None
+    """Why nothing can be written now, with file and cure; None while all is well."""
+    events_waiting: int
+    """Events in memory that the disk has yet to take."""
+    messages_waiting: int
+    verdicts_dropped: int
+    """Since the store was opened; likewise the next."""
+    intervals_dropped: int
+
+
+class Store(Records):
+    """The one writer of a database. One thread only (`health` may be read from any).
+
+    Opening makes the file (mode 0640) and its folder; None keeps everything in memory. Raises
+    StoreError naming file and cure: no permission, damaged, another program's, newer than this
+    edgewatch, or in use by another one. A damaged file is left as it is.
+
+    `backlog`: most events, and messages, kept in memory while the disk takes none.
+    `busy_seconds`: how long to wait for a lock that another process holds.
+    `max_bytes`: size beyond which the file does not grow; None: as far as the disk goes.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        backlog: int = 10_000,
+        busy_seconds: float = 2.0,
+        max_bytes: int | None = None,
+        now_seconds: Callable[[], float] = time,
+    ) -> None:
+        super().__init__(Database.writable(path, busy_seconds=busy_seconds, max_bytes=max_bytes))
+        self._now_seconds = now_seconds
+        self._trouble: str | None = None
+        self._verdicts_dropped = 0
+        self._intervals_dropped = 0
+        newest = self._rows("SELECT coalesce(max(seq), 0) FROM sqlite_sequence")[0][0]
+        self._backlog = Backlog(next_row_id=newest + 1, capacity=backlog)
+
+    @staticmethod
+    def open_readonly(path: Path) -> Records:
+        """Open for reading beside the daemon, from any process. Raises StoreError."""
+        return open_readonly(path)
+
+    @property
+    def health(self) -> StoreHealth:
+        """Return how the store is now."""
+        return StoreHealth(
+            trouble=self._trouble,
+            events_waiting=len(self._backlog.events),
+            messages_waiting=len(self._backlog.messages),
+            verdicts_dropped=self._verdicts_dropped,
+            intervals_dropped=self._intervals_dropped,
+        )
+
+    # -- events and their messages -----------------------------------------------------------
+
+    def save_event(self, event: Event, message: OutboxMessage | None) -> None:
+        """Keep an event's newest step and what is to be sent of it, both or neither.
+
+        On return it is on disk, or waits in memory if the disk is in trouble. Raises StoreError
+        if it was not accepted because too many wait already.
+        """
+        self._backlog.add(event, encode_event(event), message)
+        self._catch_up()
+
+    def outbox_head(self, limit: int) -> list[OutboxRow]:
+        """Return the oldest messages that were not delivered, oldest first.
+
+        If even reading fails, what waits in memory is returned: an alert goes out rather than
+        being held up by an older one on a dead disk. Raises StoreError if nothing waits there.
+        """
+        self._catch_up()
+        try:
+            rows = self._rows(
+                "SELECT id, camera, topic, payload FROM outbox "
+                "WHERE id NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?",
+                (json.dumps(list(self._backlog.delivered)), limit),
+            )
+        except StoreError as error:
+            self._set_trouble(str(error))
+            if not self._backlog.messages:
+                raise
+            rows = []
+        head = [OutboxRow(*row) for row in rows]
+        return (head + list(self._backlog.messages.values()))[:limit]
+
+    def outbox_delete(self, row_ids: Sequence[int]) -> None:
+        """Forget messages that were delivered; they are not returned again, whatever the disk."""
+        self._backlog.deliver(row_ids)
+        self._catch_up()
+
+    def outbox_size(self) -> int:
+        """Return how many messages are still to be delivered. Raises StoreError."""
+        rows = self._rows(
+            "SELECT count(*) FROM outbox WHERE id NOT IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(self._backlog.delivered)),),
+        )
+        return int(rows[0][0]) + len(self._backlog.messages)
+
+    # -- verdicts, coverage, settings --------------------------------------------------------
+
+    def save_verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        """Keep verdicts, in one transaction; dropped and counted if the disk takes none."""
+        rows = [verdict_row(verdict) for verdict in verdicts]
+        places = ", ".join("?" * len(rows[0])) if rows else ""
+
+        def insert(db: sqlite3.Connection) -> None:
+            db.executemany(
+                f"INSERT OR REPLACE INTO verdicts ({VERDICT_COLUMNS}) VALUES ({places})", rows
+            )
+
+        if rows and not (self._catch_up() and self._write(insert)):
+            self._verdicts_dropped += len(rows)
+
+    def save_coverage(self, intervals: Sequence[Interval]) -> None:
+        """Keep intervals, in one transaction; dropped and counted if the disk takes none.
+
+        One that goes on where an equal one ended lengthens it. Time that is covered already (the
+        clock was set back) stays as it is.
+        """
+
+        def insert(db: sqlite3.Connection) -> None:
+            for interval in intervals:
+                for start_ms, end_ms in _uncovered(db, interval):
+                    _extend_or_insert(db, interval, start_ms, end_ms)
+
+        if intervals and not (self._catch_up() and self._write(insert)):
+            self._intervals_dropped += len(intervals)
+
+    def set_setting(self, key: str, value: str | None) -> None:
+        """Keep what an operator set; None forgets it. Raises StoreError if it was not kept."""
+
+        def change(db: sqlite3.Connection) -> None:
+            if value is None:
+                db.execute("DELETE FROM settings WHERE key = ?", (key,))
+            else:
+                db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (key, value))
+
+        if not self._write(change):
+            raise StoreError(f"{key} was not kept: {self._trouble}")
+
+    def prune(self, *, records_before_seconds: float, events_before_seconds: float) -> int:
+        """Delete what ended before: verdicts and coverage, and events with an age of their own.
+
+        Deletes a bounded part; call again until it returns 0, the number of rows deleted. Open
+        events and the outbox are never pruned. Raises StoreError if the file cannot be read.
+        """
+        deleted = 0
+        cameras = self.cameras()
+
+        def delete(db: sqlite3.Connection) -> None:
+            nonlocal deleted
+            for camera in cameras:
+                for statement, before in (
+                    (_PRUNE_VERDICTS, records_before_seconds),
+                    (_PRUNE_COVERAGE, int(records_before_seconds * 1000)),
+                ):
+                    deleted += db.execute(statement, (camera, camera, before, PRUNE_ROWS)).rowcount
+            deleted += db.execute(_PRUNE_EVENTS, (events_before_seconds, PRUNE_ROWS)).rowcount
+
+        # Before the backlog, for which it may make room.
+        if not self._write(delete):
+            deleted = 0
+        self._catch_up()
+        return deleted
+
+    def close(self) -> None:
+        """Try a last time to write what waits, say so if that fails, and close; idempotent."""
+        if self._backlog and not self._catch_up():
+            log.error(
+                "events not written",
+                events=len(self._backlog.events),
+                messages=len(self._backlog.messages),
+                reason=self._trouble,
+            )
+        super().close()
+
+    # -- writing -----------------------------------------------------------------------------
+
+    def _catch_up(self) -> bool:
+        """Write what waits; False if the disk still takes none of it."""
+        if self._backlog:
+            if not self._write(self._write_backlog):
+                return False
+            self._backlog.clear()
+        return True
+
+    def _write_backlog(self, db: sqlite3.Connection) -> None:
+        for event, snapshot in self._backlog.events.values():
+            change = db.execute("UPDATE changes SET latest = latest + 1 RETURNING latest")
+            db.execute(
+                "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    event.event_id,
+                    event.camera,
+                    event.start_seconds,
+                    event.end_seconds,
+                    change.fetchone()[0],
+                    snapshot,
+                ),
+            )
+        created_seconds = self._now_seconds()
+        db.executemany(
+            "INSERT INTO outbox VALUES (?, ?, ?, ?, ?)",
+            [
+                (row.row_id, row.camera, row.topic, row.payload, created_seconds)
+                for row in self._backlog.messages.values()
+            ],
+        )
+        db.execute(
+            "DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(self._backlog.delivered)),),
+        )
+
+    def _write(self, statements: Callable[[sqlite3.Connection], None]) -> bool:
+        """Run statements in one transaction; False, with nothing written, if that failed."""
+        try:
+            with self._database.transaction() as db:
+                statements(db)
+        except sqlite3.Error as error:
+            self._set_trouble(self._database.trouble(error))
+            return False
+        self._set_trouble(None)
+        return True
+
+    def _set_trouble(self, trouble: str | None) -> None:
+        if trouble == self._trouble:
+            return
+        self._trouble = trouble
+        if trouble:
+            log.error("database in trouble", reason=trouble)
+        else:
+            log.info("database writable again")
+
+
+_PRUNE_VERDICTS = """
+DELETE FROM verdicts WHERE camera = ? AND (end_seconds, clip_id) IN (
+    SELECT end_seconds, clip_id FROM verdicts WHERE camera = ? AND end_seconds < ?
+    ORDER BY end_seconds LIMIT ?)"""
+_PRUNE_COVERAGE = """
+DELETE FROM coverage WHERE camera = ? AND start_ms IN (
+    SELECT start_ms FROM coverage WHERE camera = ? AND end_ms < ? ORDER BY start_ms LIMIT ?)"""
+_PRUNE_EVENTS = """
+DELETE FROM events WHERE event_id IN (
+    SELECT event_id FROM events WHERE end_seconds < ? ORDER BY start_seconds LIMIT ?)"""
+
+
+def _uncovered(db: sqlite3.Connection, interval: Interval) -> list[tuple[int, int]]:
+    """Return the parts of an interval that no row covers yet, as (start, end)."""
+    overlapping = db.execute(
+        COVERAGE_OVERLAPPING,
+        {"camera": interval.camera, "since": interval.start_ms, "until": interval.end_ms},
+    )
+    parts = []
+    start_ms = interval.start_ms
+    for known_start_ms, known_end_ms, _ in overlapping.fetchall():
+        if start_ms < known_start_ms:
+            parts.append((start_ms, known_start_ms))
+        start_ms = max(start_ms, known_end_ms)
+    if start_ms < interval.end_ms:
+        parts.append((start_ms, interval.end_ms))
+    return parts
+
+
+def _extend_or_insert(
+    db: sqlite3.Connection, interval: Interval, start_ms: int, end_ms: int
+) -> None:
+    previous = db.execute(
+        "SELECT start_ms, end_ms, coverage FROM coverage WHERE camera = ? AND start_ms < ? "
+        "ORDER BY start_ms DESC LIMIT 1",
+        (interval.camera, start_ms),
+    ).fetchone()
+    if previous and previous[1:] == (start_ms, interval.coverage):
+        db.execute(
+            "UPDATE coverage SET end_ms = ? WHERE camera = ? AND start_ms = ?",
+            (end_ms, interval.camera, previous[0]),
+        )
+    else:
+        db.execute(
+            "INSERT INTO coverage VALUES (?, ?, ?, ?)",
+            (interval.camera, start_ms, end_ms, interval.coverage),
+        )

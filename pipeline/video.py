@@ -1,0 +1,313 @@
+"""An open video: PyAV's containers, packets and pictures behind our own types and errors.
+
+PyAV's exceptions carry the URL with its password, and so does what FFmpeg logs: neither leaves
+this module (see `refusals`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from edgewatch.pipeline.errors import CameraRejected, CameraUnreachable
+from edgewatch.pipeline.recordings import check_readable
+from edgewatch.pipeline.refusals import no_picture, timed_out, translated
+from edgewatch.pipeline.source import Source
+from edgewatch.pipeline.types import Pixels, SourceInfo
+
+# FFmpeg's log lines hold URLs, and its callback into Python can deadlock on the GIL
+av.logging.set_level(None)
+
+MOST_CORRUPT_PACKETS = 50
+"""So many unreadable packets in a row, and a live stream is opened anew."""
+
+# MJPEG over HTTP and bare elementary streams: FFmpeg makes their time up from a guessed rate
+_UNSTAMPED_FORMATS = frozenset(("mpjpeg", "mjpeg", "h264", "hevc"))
+
+_RTSP_PROBE_BYTES = 32_768
+_UNSPECIFIED_PICTURE_SECONDS = 0.04
+_EARLIEST_CREATION_SECONDS = 315_532_800.0  # 1980: recorders without a clock say 1904 or 1970
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How to read a source."""
+
+    open_seconds: float = 10.0
+    """Longest wait for a connection and the stream's description."""
+    read_seconds: float = 10.0
+    """Longest wait for the next packet of video: after it, the source has stalled."""
+    rtsp_transport: str = "tcp"
+    """"tcp" or "udp"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One decoded picture, not yet scaled."""
+
+    frame: VideoFrame
+    stamp_seconds: float | None
+    """Presentation time in the stream's own count, None if it has none."""
+
+    @property
+    def is_upright(self) -> bool:
+        """Whether width and height are displayed as they are coded."""
+        return self.frame.rotation % 180 == 0
+
+
+class VideoInput:
+    """An open source. Used and closed by one thread."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream, source: Source) -> None:
+        self._container = container
+        self._stream = stream
+        self._source = source
+        self._read_until_seconds = 0.0
+        self._first_packet_seconds: float | None = None
+        self.corrupt_packets = 0
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether it is a recording: it has an end."""
+        if self._source.kind == "http":
+            return bool(self._container.duration)
+        return self._source.kind == "file"
+
+    @property
+    def has_stamps(self) -> bool:
+        """Whether its pictures carry times at all; if not, a live one's are when they arrive."""
+        return self._container.format.name not in _UNSTAMPED_FORMATS
+
+    @property
+    def picture_seconds(self) -> float:
+        """Declared distance of two pictures, or a usual one."""
+        rate = self._declared_fps()
+        return 1.0 / rate if rate else _UNSPECIFIED_PICTURE_SECONDS
+
+    @property
+    def sample_aspect_ratio(self) -> float:
+        """Width of a pixel over its height, as coded (before rotation)."""
+        ratio = self._stream.sample_aspect_ratio
+        return float(ratio) if ratio else 1.0
+
+    @property
+    def missing_seconds(self) -> float:
+        """How much of the recording its file declares but does not hold; once it was read."""
+        declared = self._declared_seconds()
+        if declared is None or self._first_packet_seconds is None:
+            return 0.0
+        missing = declared - (self._read_until_seconds - self._first_packet_seconds)
+        return missing if missing > max(1.0, 0.05 * declared) else 0.0
+
+    def displayed_size(self, picture: Picture) -> tuple[int, int]:
+        """Return (width, height) in square pixels, upright."""
+        width = round(picture.frame.width * self.sample_aspect_ratio)
+        size = (width, picture.frame.height)
+        return size if picture.is_upright else (size[1], size[0])
+
+    def describe(self, picture: Picture) -> SourceInfo:
+        """Say what the source is; a picture is needed as only it tells its rotation."""
+        width, height = self.displayed_size(picture)
+        duration = self._container.duration
+        duration_seconds = duration / av.time_base if duration and self.is_finite else None
+        return SourceInfo(
+            codec=self._stream.codec_context.name,
+            width=width,
+            height=height,
+            fps=self._declared_fps(),
+            duration_seconds=duration_seconds,
+            started_seconds=self._started_seconds(duration_seconds or 0.0),
+        )
+
+    def pictures(self) -> Iterator[Picture | None]:
+        """Yield decoded pictures in order of presentation, None for a packet that gave none.
+
+        Ends with the source. Raises CameraError when it breaks before; a recording that breaks
+        off just ends (see `missing_seconds`).
+        """
+        corrupt_in_a_row = 0
+        for packet in self._packets():
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                self.corrupt_packets += 1
+                corrupt_in_a_row += 1
+                if corrupt_in_a_row >= MOST_CORRUPT_PACKETS and not self.is_finite:
+                    raise CameraUnreachable(
+                        "corrupt", f"{self._source.display} sends video that cannot be decoded."
+                    ) from None
+                yield None
+                continue
+            for frame in frames:
+                corrupt_in_a_row = 0
+                yield Picture(frame, self._stamp_seconds(frame))
+            if not frames:
+                yield None
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.error.FFmpegError as error:
+                broken = isinstance(error, av.error.InvalidDataError) and self.is_finite
+                if broken or self._source.kind == "file":
+                    self.corrupt_packets += 1
+                    return
+                raise translated(error, self._source, while_reading=True) from None
+            self._note_time(packet)
+            yield packet
+
+    def _note_time(self, packet: Packet[VideoStream]) -> None:
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None:
+            return
+        seconds = float(stamp * packet.time_base)
+        if self._first_packet_seconds is None:
+            self._first_packet_seconds = seconds
+        end_seconds = seconds + float((packet.duration or 0) * packet.time_base)
+        self._read_until_seconds = max(self._read_until_seconds, end_seconds)
+
+    def _stamp_seconds(self, frame: VideoFrame) -> float | None:
+        # Without a pts, a dts tells the time only where pictures are not reordered
+        stamp = frame.pts
+        if stamp is None and not self._stream.codec_context.has_b_frames:
+            stamp = frame.dts
+        if stamp is None or frame.time_base is None:
+            return None
+        return float(stamp * frame.time_base)
+
+    def _declared_fps(self) -> float | None:
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        return float(rate) if rate else None
+
+    def _declared_seconds(self) -> float | None:
+        stream = self._stream
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        if self._container.duration and len(self._container.streams) == 1:
+            return self._container.duration / av.time_base
+        return None  # a longer sound track may have set the container's duration
+
+    def _started_seconds(self, duration_seconds: float) -> float | None:
+        if self._source.kind != "file":
+            return None
+        with suppress(ValueError):
+            created = datetime.fromisoformat(self._container.metadata.get("creation_time", ""))
+            if created.tzinfo and created.timestamp() >= _EARLIEST_CREATION_SECONDS:
+                return created.timestamp()
+        return os.stat(self._source.location).st_mtime - duration_seconds
+
+
+class Scaler:
+    """Brings pictures to the model's size: upright RGB, one pass over the full-size picture."""
+
+    def __init__(self) -> None:
+        self._shrink = VideoReformatter()
+        self._recolour = VideoReformatter()
+
+    def pixels(self, picture: Picture, size: tuple[int, int]) -> Pixels:
+        """Return the picture as uint8 RGB, shape (height, width, 3), read-only; `size` upright."""
+        width, height = size if picture.is_upright else (size[1], size[0])
+        # Colours are converted after shrinking, with the matrix and range the picture declares
+        small = self._shrink.reformat(
+            picture.frame, width, height, "yuv444p", interpolation="AREA", threads=1
+        )
+        rgb = self._recolour.reformat(small, format="rgb24", threads=1).to_ndarray()
+        turned = np.rot90(rgb, k=picture.frame.rotation // 90 % 4)
+        pixels: Pixels = np.ascontiguousarray(turned, dtype=np.uint8)
+        pixels.flags.writeable = False
+        return pixels
+
+
+@contextmanager
+def open_video(source: Source, reading: Reading) -> Iterator[VideoInput]:
+    """Open a source and close it on the same thread. Raises CameraError."""
+    if source.kind == "file":
+        check_readable(source)
+    began_seconds = time.monotonic()
+    try:
+        container = av.open(
+            f"file:{source.location}" if source.kind == "file" else source.location,
+            format="v4l2" if source.kind == "device" else None,
+            options=options_for(source, reading),
+            metadata_errors="replace",
+            timeout=(reading.open_seconds, reading.read_seconds),
+        )
+    except av.error.FFmpegError as error:
+        waited_seconds = time.monotonic() - began_seconds
+        if waited_seconds >= 0.9 * reading.open_seconds and source.kind == "rtsp":
+            # A server that accepts and then says nothing: FFmpeg calls that invalid data
+            raise timed_out(source) from None
+        raise translated(error, source, while_reading=False) from None
+    with container:
+        yield VideoInput(container, _video_stream(container, source), source)
+
+
+def probe(source: Source, reading: Reading) -> SourceInfo:
+    """Open a source, decode its first picture and say what it is. Raises CameraError."""
+    with open_video(source, reading) as video:
+        for picture in video.pictures():
+            if picture is not None:
+                return video.describe(picture)
+    raise no_picture(source)
+
+
+def options_for(source: Source, reading: Reading) -> dict[str, str]:
+    """Return FFmpeg's options for a source; times in microseconds, as it wants them."""
+    timeout = str(round(reading.open_seconds * 1e6))
+    match source.kind:
+        case "rtsp":
+            return {
+                "rtsp_transport": reading.rtsp_transport,
+                "allowed_media_types": "video",
+                "timeout": timeout,
+                "fflags": "nobuffer",
+                "probesize": str(_RTSP_PROBE_BYTES),
+                "analyzeduration": "500000",
+            }
+        case "http":
+            return {"timeout": timeout}
+        case _:
+            return {}
+
+
+def _video_stream(container: InputContainer, source: Source) -> VideoStream:
+    streams = [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & Disposition.attached_pic  # a sound file's cover
+    ]
+    if not streams:
+        raise CameraRejected(
+            "no_video", f"{source.display} has no video stream, only sound or data."
+        )
+    chosen = streams[0]
+    if chosen.codec_context is None:
+        raise CameraRejected(
+            "unsupported_codec",
+            f"{source.display} uses a video codec that this FFmpeg cannot decode: "
+            "set the camera to H.264 or H.265.",
+        )
+    for stream in container.streams:
+        if stream is not chosen:
+            # Also makes the read time-out one of video: sound alone does not keep it alive
+            stream.discard = Discard.all
+    # One thread a camera: pictures come at once and in the same order every time
+    chosen.codec_context.thread_count = 1
+    return chosen

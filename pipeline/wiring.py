@@ -1,0 +1,174 @@
+"""Settings to a pipeline: store, engine, publisher and flow, opened in order, closed in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from edgewatch.config.settings import Settings
+from edgewatch.pipeline.announce import Announcer
+from edgewatch.pipeline.chronicle import Chronicle
+from edgewatch.pipeline.clock import Clock
+from edgewatch.pipeline.commands import Commands
+from edgewatch.pipeline.decode import CameraThread as DecodingThread
+from edgewatch.pipeline.engines import Engine
+from edgewatch.pipeline.events import NewId
+from edgewatch.pipeline.flow import Flow
+from edgewatch.pipeline.ids import uuid7
+from edgewatch.pipeline.judging import Judge
+from edgewatch.pipeline.ledger import Ledger
+from edgewatch.pipeline.mailbox import Mailbox
+from edgewatch.pipeline.messages import Topics
+from edgewatch.pipeline.mqtt import Publisher
+from edgewatch.pipeline.mqtt_link import BrokerAddress, TlsFiles
+from edgewatch.pipeline.stats import Stats
+from edgewatch.pipeline.store_thread import StoreThread
+from edgewatch.pipeline.types import Clip
+from edgewatch.pipeline.watch import CameraThread, Feed, OpenCamera, Reports
+
+LATENCY_ALLOWED_SECONDS = 10.0
+"""How late a verdict may come and still count on the ledger, beyond its clip's own length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A flow with all it needs, ready to run."""
+
+    settings: Settings
+    store: StoreThread
+    judge: Judge
+    stats: Stats
+    chronicle: Chronicle
+    announcer: Announcer
+    """For the live topics."""
+    publisher: Publisher | None
+    flow: Flow
+
+    async def run(self) -> None:
+        """Run the flow to its end with the publisher beside it, then empty the outbox.
+
+        The outbox gets `service.drain_seconds`; what is left in it goes out at the next start.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            if self.publisher:
+                tasks.create_task(self.publisher.run(), name="publish")
+            await self.flow.run()
+            if self.publisher:
+                await self.publisher.stop(self.settings.service.drain_seconds)
+
+
+@asynccontextmanager
+async def assembled(
+    settings: Settings,
+    engine: Engine,
+    *,
+    clock: Clock,
+    store_path: Path | None,
+    publish: Literal["live", "replay"] | None,
+    new_id: NewId = uuid7,
+    open_camera: OpenCamera | None = None,
+) -> AsyncIterator[Pipeline]:
+    """Open everything a flow needs; on leaving, close it in reverse.
+
+    `store_path`: None keeps the books in memory. `publish`: on which topics, None on none. A
+    pipeline that does not publish live ends by itself when its feeds are through.
+    Raises StoreError, EngineFailed.
+    """
+    stats = Stats()
+    commands = Commands(clock)
+    async with AsyncExitStack() as stack:
+        store = StoreThread(store_path)
+        await store.start()
+        stack.push_async_callback(store.close)
+        topics = Topics(settings.mqtt.base_topic)
+        replay_topics = Topics(settings.mqtt.base_topic, replay=True)
+        publisher = None
+        if publish:
+            publisher = Publisher(
+                broker_address(settings),
+                topics if publish == "live" else replay_topics,
+                client_id=f"edgewatch-{settings.service.id}-{publish}",
+                outbox=store,
+                on_command=commands.take,
+                clock=clock,
+            )
+        announcer = Announcer(publisher if publish == "live" else None, topics, clock)
+        chronicle = Chronicle(
+            books=store,
+            ledger=_ledger(settings),
+            stats=stats,
+            live=announcer,
+            replay=Announcer(publisher, replay_topics, clock),
+            clock=clock,
+        )
+        await chronicle.end_interrupted()
+        judge = Judge(engine, stats=stats, clock=clock)
+        stack.push_async_callback(judge.close)
+        await judge.start()
+        flow = Flow(
+            judge=judge,
+            chronicle=chronicle,
+            open_camera=open_camera or partial(_open_camera, clock),
+            clock=clock,
+            max_batch=settings.engine.max_batch,
+            words=settings.engine.explain_tokens > 0,
+            idle_ends=publish != "live",
+            new_id=new_id,
+        )
+        commands.serve(flow, chronicle)
+        yield Pipeline(settings, store, judge, stats, chronicle, announcer, publisher, flow)
+
+
+def broker_address(settings: Settings) -> BrokerAddress:
+    """Return where to connect: the broker that is set, else the embedded one."""
+    mqtt = settings.mqtt
+    tls = TlsFiles(mqtt.ca_file, mqtt.cert_file, mqtt.key_file) if mqtt.tls else None
+    return BrokerAddress(
+        host=mqtt.host or "127.0.0.1",
+        port=mqtt.effective_port,
+        username=mqtt.username,
+        password=settings.mqtt_password,
+        tls=tls,
+    )
+
+
+def _ledger(settings: Settings) -> Ledger:
+    longest_seconds = max(
+        [settings.clips.seconds, *(plan.clips.seconds for plan in settings.plans())]
+    )
+    return Ledger(
+        settle_ms=round((longest_seconds + LATENCY_ALLOWED_SECONDS) * 1000),
+        window_ms=round(longest_seconds * 1000),
+    )
+
+
+def _open_camera(
+    clock: Clock, feed: Feed, first_index: int, outlet: Mailbox[Clip], reports: Reports
+) -> CameraThread:
+    """Make the decoding thread of a feed."""
+    plan = feed.plan
+    return DecodingThread(
+        feed.camera,
+        feed.source,
+        fps=plan.clips.fps,
+        seconds=plan.clips.seconds,
+        stride_seconds=plan.clips.stride_seconds,
+        pixels=plan.clips.pixels,
+        speed=feed.speed,
+        loop=plan.loop,
+        replay=not feed.live,
+        first_index=first_index,
+        rtsp_transport=plan.rtsp_transport,
+        outlet=outlet,
+        on_health=reports.on_health,
+        on_info=reports.on_info,
+        on_end=reports.on_end,
+        clock=clock,
+        random=random.random,
+    )

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgewatch.pipeline.errors import CameraRejected
+from edgewatch.pipeline.recordings import check_readable, recordings
+from edgewatch.pipeline.source import Source, parse_source
+
+
+def file_source(path: Path) -> Source:
+    return parse_source(str(path))
+
+
+def test_a_file_is_its_own_only_recording(tmp_path: Path) -> None:
+    source = file_source(tmp_path / "a.mp4")
+    assert recordings(source) == [source]
+
+
+def test_a_directory_gives_its_recordings_in_natural_order(tmp_path: Path) -> None:
+    for name in ("clip10.mp4", "clip2.MP4", "Clip1.mkv", "notes.txt", "clip2b.avi"):
+        (tmp_path / name).touch()
+    (tmp_path / "sub.mp4").mkdir()
+    found = [Path(part.location).name for part in recordings(file_source(tmp_path))]
+    assert found == ["Clip1.mkv", "clip2.MP4", "clip2b.avi", "clip10.mp4"]
+
+
+def test_a_directory_without_recordings_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CameraRejected, match="holds no video files") as caught:
+        recordings(file_source(tmp_path))
+    assert caught.value.reason == "not_found"
+
+
+def test_a_path_through_a_file_is_named_as_missing(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_text("x")
+    with pytest.raises(CameraRejected, match="does not exist") as caught:
+        check_readable(file_source(tmp_path / "a.mp4" / "b.mp4"))
+    assert caught.value.reason == "not_found"

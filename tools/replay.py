@@ -1,0 +1,257 @@
+"""`edgewatch replay`: pushes recordings through the same pipeline as live cameras, losslessly."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from edgewatch.config.errors import ConfigError
+from edgewatch.config.settings import CameraPlan, Settings, load_settings
+from edgewatch.daemon.exits import EX_CONFIG, EX_FAILED, EX_OK, EX_SOFTWARE, EX_TEMPFAIL
+from edgewatch.daemon.lock import DataLock
+from edgewatch.daemon.logs import configure_logs
+from edgewatch.pipeline.clock import SystemClock
+from edgewatch.pipeline.engines import create_engine
+from edgewatch.pipeline.errors import EngineFailed, StoreError
+from edgewatch.pipeline.playlist import Playlist, recording_feed
+from edgewatch.pipeline.recorder import Recorded, Recorder
+from edgewatch.pipeline.wiring import assembled
+from edgewatch.tools.hand_over import hand_over
+from edgewatch.tools.labels import Labels, read_labels
+from edgewatch.tools.progress import ReplayProgress
+from edgewatch.tools.recordings import Found, Recording, find_recordings
+from edgewatch.tools.report import prepare_folder, summary, write_report
+from edgewatch.tools.results import RecordingResult, Replay
+from edgewatch.tools.table import print_table
+
+PARALLEL_RECORDINGS = 2
+"""Decoders at work: one feeds the engine while the other reads ahead."""
+
+DESCRIPTION = """\
+Push recordings (files, folders, globs) through the same pipeline as live cameras. Nothing is
+dropped, however slow the engine. By default nothing is published either.
+"""
+EPILOG = """\
+examples:
+  edgewatch replay drive.mp4                         what would have been seen, as a table
+  edgewatch replay rides/ --labels rides/labels.csv  with accuracy, recall, AUC
+  edgewatch replay rides/ --report out               out/report.html, verdicts.jsonl, …
+  edgewatch replay drive.mp4 --camera front          with the settings of the camera "front"
+  edgewatch replay drive.mp4 --publish               events go to <base>/replay/… on the broker
+  edgewatch replay drive.mp4 --to /run/edgewatch/control.sock
+                                                     judged by the daemon's loaded engine
+
+Labels: a CSV with columns file,label and optionally camera, anomaly_start_s, anomaly_end_s; or
+file names that begin with Anom_ or Norm_.
+exit codes: 0 all judged, 1 some file could not be read (the others are), 78 settings wrong.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """All that was found, and by what."""
+
+    recorded: dict[str, Recorded]
+    """By camera name."""
+    engine: str
+    dropped: int
+    interrupted: bool = False
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    options = _parser().parse_args(argv)
+    configure_logs(default="error", stream=sys.stderr)
+    console = Console(stderr=options.json)
+    try:
+        settings = load_settings(options.config)
+        plan = settings.plan_for(options.camera)
+        labels = read_labels(options.labels) if options.labels else Labels()
+        if options.report:
+            prepare_folder(options.report)
+        found = find_recordings(options.paths)
+        started_seconds = time.monotonic()
+        judged = _judge(options, settings, plan, found)
+        replay = _replay(settings, plan, found, labels, judged, time.monotonic() - started_seconds)
+        page = write_report(replay, options.report) if options.report else None
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return EX_CONFIG
+    except (EngineFailed, StoreError) as error:
+        sys.stderr.write(f"edgewatch replay: {error}\n")
+        return EX_TEMPFAIL
+    if options.json:
+        print(json.dumps(summary(replay), allow_nan=False))
+    else:
+        print_table(replay, console)
+        if page:
+            console.print(f"report: {page}", highlight=False, soft_wrap=True)
+    return _exit_code(replay, judged)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edgewatch replay",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a file, folder or glob")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings; default as for run")
+    parser.add_argument("--camera", metavar="NAME", help="judge as this configured camera would be")
+    parser.add_argument("--labels", type=Path, metavar="CSV", help="what the recordings show")
+    parser.add_argument(
+        "--speed",
+        type=_speed,
+        metavar="max|FACTOR",
+        default=None,
+        help="max (the default): as fast as they can be judged; 1: real time",
+    )
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write the report's files here")
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--publish", action="store_true", help="publish under <base>/replay/ on the broker"
+    )
+    where.add_argument(
+        "--to", type=Path, metavar="SOCKET", help="hand over to the daemon behind this socket"
+    )
+    return parser
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0.0
+    if not 0.0 < factor < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither max nor a positive number")
+    return factor
+
+
+def _judge(
+    options: argparse.Namespace, settings: Settings, plan: CameraPlan, found: Found
+) -> Judged:
+    if not found.recordings:
+        return Judged({}, settings.engine.kind, 0)
+    if options.to:
+        recorded = asyncio.run(
+            hand_over(options.to, found.recordings, camera=options.camera, speed=options.speed)
+        )
+        engine = next((v.engine for one in recorded for v in one.verdicts), "daemon")
+        return Judged({one.camera: one for one in recorded}, engine, 0)
+    with ExitStack() as stack:
+        if options.publish:
+            stack.enter_context(DataLock(settings.service.data_dir, "replay"))
+        return asyncio.run(_judge_here(settings, plan, found.recordings, options))
+
+
+async def _judge_here(
+    settings: Settings,
+    plan: CameraPlan,
+    recordings: Sequence[Recording],
+    options: argparse.Namespace,
+) -> Judged:
+    """Judge in this process. Raises EngineFailed, StoreError."""
+    recorded: dict[str, Recorded] = {}
+
+    def keep(one: Recorded) -> None:
+        recorded[one.camera] = one
+
+    shown = sys.stderr.isatty() and not options.json
+    progress = ReplayProgress(len(recordings)) if shown else None
+    async with assembled(
+        settings,
+        create_engine(settings.engine.kind, baseline_dir=None),
+        clock=SystemClock(),
+        store_path=settings.service.data_dir / "replay.db" if options.publish else None,
+        publish="replay" if options.publish else None,
+    ) as pipeline:
+        playlist = Playlist(
+            pipeline.flow,
+            [recording_feed(plan, one.path, one.camera, options.speed) for one in recordings],
+            parallel=PARALLEL_RECORDINGS,
+            observers=[Recorder(keep), *([progress] if progress else [])],
+        )
+        interrupted = asyncio.Event()
+
+        def interrupt() -> None:
+            interrupted.set()
+            playlist.cancel()
+            pipeline.flow.stop()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, interrupt)
+        playlist.start()
+        with progress or nullcontext():
+            await pipeline.run()
+        drops = pipeline.stats.snapshot(0.0).drops
+        return Judged(
+            recorded, pipeline.judge.engine.name, sum(drops.values()), interrupted.is_set()
+        )
+
+
+def _replay(
+    settings: Settings,
+    plan: CameraPlan,
+    found: Found,
+    labels: Labels,
+    judged: Judged,
+    wall_seconds: float,
+) -> Replay:
+    return Replay(
+        results=tuple(
+            _result(one, judged.recorded.get(one.camera), labels) for one in found.recordings
+        ),
+        engine=judged.engine,
+        wall_seconds=wall_seconds,
+        finished_seconds=time.time(),
+        open_after=plan.events.open_after,
+        dropped=judged.dropped,
+        not_found=found.failed,
+        settings={
+            "engine.kind": settings.engine.kind,
+            "engine.threshold": plan.threshold,
+            **{f"clips.{key}": value for key, value in plan.clips.model_dump().items()},
+            **{f"events.{key}": value for key, value in plan.events.model_dump().items()},
+        },
+    )
+
+
+def _result(recording: Recording, recorded: Recorded | None, labels: Labels) -> RecordingResult:
+    label = labels.for_file(recording.path)
+    if recorded is None:
+        return RecordingResult(
+            recording, error="not judged: the replay was interrupted", label=label
+        )
+    return RecordingResult(
+        recording=recording,
+        verdicts=recorded.verdicts,
+        events=recorded.events,
+        source=recorded.info,
+        error=recorded.error,
+        label=label,
+        worst=recorded.worst,
+    )
+
+
+def _exit_code(replay: Replay, judged: Judged) -> int:
+    if any(one.engine_failed for one in judged.recorded.values()):
+        return EX_SOFTWARE
+    return EX_FAILED if replay.failed or judged.interrupted else EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
