@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr
 
 from edgewatch.config.cameras import CameraSettings
 from edgewatch.config.checking import Check
+from edgewatch.config.errors import ConfigError
 from edgewatch.config.sections import (
     Clips,
     Engine,

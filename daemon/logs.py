@@ -59,12 +59,17 @@ def _processors(*, person: bool, per_clip: bool) -> list[structlog.typing.Proces
             *shared,
             _drop_empty,
             structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
-            structlog.dev.ConsoleRenderer(pad_event_to=16, sort_keys=False),
+            structlog.dev.ConsoleRenderer(
+                pad_event_to=16,
+                sort_keys=False,
+                # Never one that prints local variables: an address with its password is one.
+                exception_formatter=structlog.dev.plain_traceback,
+            ),
         ]
     return [
         *shared,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.dict_tracebacks,
+        structlog.processors.format_exc_info,  # text alone: no local variables, no secrets
         structlog.processors.JSONRenderer(ensure_ascii=False),
     ]
 

@@ -10,6 +10,7 @@ import structlog
 from edgewatch.pipeline.announce import Announcer
 from edgewatch.pipeline.backlog import OutboxMessage
 from edgewatch.pipeline.clock import Clock
+from edgewatch.pipeline.errors import StoreError
 from edgewatch.pipeline.events import interrupted
 from edgewatch.pipeline.ledger import Ledger
 from edgewatch.pipeline.stats import Stats
@@ -26,6 +27,9 @@ from edgewatch.pipeline.types import (
 from edgewatch.pipeline.watch import Watch
 
 log = structlog.get_logger(__name__)
+
+SETTLE_SECONDS = 5.0
+"""How often the ledger is written."""
 
 _EVENT_PHRASES = {"new": "event opened", "update": "event updated", "end": "event ended"}
 
@@ -69,6 +73,7 @@ class Chronicle:
         self._ledger = ledger
         self._announcers = {True: live, False: replay}
         self._clock = clock
+        self._settled_seconds = clock.monotonic_seconds()
 
     def announcer(self, watch: Watch) -> Announcer:
         """Return who speaks for a watch on MQTT."""
@@ -101,16 +106,17 @@ class Chronicle:
                 error=error,
             )
 
-    def info(self, watch: Watch, info: SourceInfo) -> None:
-        """Write down what a source is."""
-        log.info(
-            "camera opened",
-            camera=watch.camera,
-            codec=info.codec,
-            width=info.width,
-            height=info.height,
-            fps=info.fps,
-        )
+    def info(self, watch: Watch, info: SourceInfo, *, is_news: bool) -> None:
+        """Write down what a source is; in the log only if it is not what it was before."""
+        if is_news:
+            log.info(
+                "camera opened",
+                camera=watch.camera,
+                codec=info.codec,
+                width=info.width,
+                height=info.height,
+                fps=info.fps,
+            )
         for observer in watch.observers:
             observer.on_info(watch.camera, info)
 
@@ -161,7 +167,7 @@ class Chronicle:
         """Save events with what is to be sent of them. The caller holds `watch.recording`."""
         announcer = self.announcer(watch)
         for event in events:
-            await self._books.save_event(event, announcer.event_message(event))
+            await self._save_event(event, announcer.event_message(event))
             if event.type == "new":
                 self.stats.events_opened += 1
             self._log_event(event)
@@ -176,27 +182,46 @@ class Chronicle:
             last = max((one.end_seconds for one in verdicts if one.anomalous), default=None)
             end = interrupted(event, last)
             message = self._announcers[not event.replay].event_message(end)
-            await self._books.save_event(end, message)
+            await self._save_event(end, message)
             self._log_event(end)
 
     async def settle(self) -> None:
-        """Save the ledger as far as it can no longer change."""
-        await self._save(self._ledger.advance(self._now_ms()))
+        """Save the ledger as far as it can no longer change; seldom, to spare the disk."""
+        now_seconds = self._clock.monotonic_seconds()
+        if now_seconds - self._settled_seconds >= SETTLE_SECONDS:
+            self._settled_seconds = now_seconds
+            await self._save(self._ledger.advance(self._now_ms()))
 
     async def close(self) -> None:
         """Save the ledger to its end."""
         await self._save(self._ledger.close(self._now_ms()))
 
+    async def _save_event(self, event: Event, message: OutboxMessage | None) -> None:
+        try:
+            await self._books.save_event(event, message)
+        except StoreError as error:
+            # The books hold back thousands of events for a full disk; beyond that, watching goes
+            # on, and the loss is in the log and on the stats topic.
+            self.stats.dropped("event_unstored")
+            log.error(
+                "event not stored", camera=event.camera, event_id=event.event_id, reason=str(error)
+            )
+
     async def _save(self, intervals: Sequence[Interval]) -> None:
-        if intervals:
+        if not intervals:
+            return
+        try:
             await self._books.save_coverage(intervals)
+        except StoreError as error:
+            log.error("coverage not stored", intervals=len(intervals), reason=str(error))
 
     def _now_ms(self) -> int:
         return _ms(self._clock.wall_seconds())
 
     @staticmethod
     def _log_event(event: Event) -> None:
-        log.warning(
+        say = log.warning if event.type == "new" else log.info
+        say(
             _EVENT_PHRASES[event.type],
             camera=event.camera,
             event_id=event.event_id,

@@ -164,8 +164,8 @@ class Roster:
             self._chronicle.health(watch, health)
 
     def _info(self, watch: Watch, info: SourceInfo) -> None:
-        watch.info = info
-        self._chronicle.info(watch, info)
+        known, watch.info = watch.info, info
+        self._chronicle.info(watch, info, is_news=info != known)
 
     @staticmethod
     def _end(watch: Watch, error: EdgewatchError | None) -> None:

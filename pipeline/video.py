@@ -99,9 +99,9 @@ class VideoInput:
 
     @property
     def sample_aspect_ratio(self) -> float:
-        """Width of a pixel over its height, as coded (before rotation)."""
+        """Width of a pixel over its height, as coded (before rotation); 1.0 if it makes no sense."""
         ratio = self._stream.sample_aspect_ratio
-        return float(ratio) if ratio else 1.0
+        return float(ratio) if ratio and 0.1 <= ratio <= 10 else 1.0
 
     @property
     def missing_seconds(self) -> float:
@@ -164,6 +164,11 @@ class VideoInput:
                 packet = next(packets)
             except StopIteration:
                 return
+            except IndexError:
+                # PyAV 18 trips over packets of a stream that appeared after opening (MPEG-TS):
+                # they are none of ours, reading goes on behind them
+                packets = self._container.demux(self._stream)
+                continue
             except av.error.FFmpegError as error:
                 broken = isinstance(error, av.error.InvalidDataError) and self.is_finite
                 if broken or self._source.kind == "file":

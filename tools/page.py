@@ -11,10 +11,10 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from edgewatch.pipeline.messages import iso_utc
+from edgewatch.pipeline.thumbnails import Thumbnail
 from edgewatch.pipeline.types import Evidence
 from edgewatch.tools.metrics import Confusion, Figure
 from edgewatch.tools.results import RecordingResult, Replay, notes, offset, worst_first
-from edgewatch.tools.thumbnails import Thumbnail
 from edgewatch.tools.timeline import Timeline, draw
 
 MAX_PICTURED = 200

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from edgewatch.pipeline.thumbnails import Thumbnail
 from edgewatch.pipeline.types import Event, Label, SourceInfo, Verdict
 from edgewatch.tools.labels import RecordingLabel
 from edgewatch.tools.metrics import Outcome, Statistics, measure
 from edgewatch.tools.recordings import NotFound, Recording
-from edgewatch.tools.thumbnails import Thumbnail
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,25 +194,26 @@ def notes(replay: Replay) -> list[str]:
     count = overall.by_event.total
     kinds = f"{overall.normal} Normal, {overall.anomalous} Anomaly"
     found = [
-        f"{_count(count, 'labelled recording')} ({kinds}): one judged otherwise moves accuracy by "
+        f"{counted(count, 'labelled recording')} ({kinds}): one judged otherwise moves accuracy by "
         f"{100.0 / count:.1f} points."
     ]
     if min(overall.normal, overall.anomalous) < SMALL_SAMPLE:
         found[0] += " So few show faults, not quality: small differences are chance."
     if replay.eventless:
         found.append(
-            f"{_count(replay.eventless, 'anomalous recording')} shorter than the "
+            f"{counted(replay.eventless, 'anomalous recording')} shorter than the "
             f"{replay.open_after} clips an event needs: missed by event whatever the scores."
         )
     if replay.uncounted:
         found.append(
-            f"{_count(replay.uncounted, 'labelled recording')} not judged to the end, and in no "
+            f"{counted(replay.uncounted, 'labelled recording')} not judged to the end, and in no "
             "figure here."
         )
     return found
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Write a number of things: 1 clip, 2 clips."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 

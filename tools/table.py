@@ -9,7 +9,7 @@ from rich.text import Text
 
 from edgewatch.tools.metrics import Figure
 from edgewatch.tools.page import mark
-from edgewatch.tools.results import RecordingResult, Replay, notes, offset, worst_first
+from edgewatch.tools.results import RecordingResult, Replay, counted, notes, offset, worst_first
 
 
 def print_table(replay: Replay, console: Console) -> None:
@@ -98,7 +98,8 @@ def _figure(figure: Figure) -> str:
 def _totals(replay: Replay) -> str:
     speed = f", {replay.speed:.1f} times real time" if replay.speed is not None else ""
     return (
-        f"{len(replay.results)} recordings, {replay.clips} clips judged, {replay.dropped} dropped, "
-        f"{replay.events} events; {replay.footage_seconds:.1f} s of footage in "
-        f"{replay.wall_seconds:.1f} s{speed}; engine {replay.engine}"
+        f"{counted(len(replay.results), 'recording')}, {counted(replay.clips, 'clip')} judged, "
+        f"{replay.dropped} dropped, {counted(replay.events, 'event')}; "
+        f"{replay.footage_seconds:.1f} s of footage in {replay.wall_seconds:.1f} s{speed}; "
+        f"engine {replay.engine}"
     )

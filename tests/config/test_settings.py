@@ -11,10 +11,13 @@ import pytest
 
 from edgewatch.config.cameras import CameraSettings
 from edgewatch.config.errors import ConfigError
+from edgewatch.config.problems import allowed
 from edgewatch.config.sections import host_id
 from edgewatch.config.settings import SECTIONS, Settings, load_settings
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "edgewatch.toml"
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 CAMERA = '[[cameras]]\nname = "front"\nurl = "rtsp://viewer@10.0.0.9/1"\n'
 
@@ -152,6 +155,13 @@ class TestPlans:
         text = refused(CAMERA + "seconds = 2.0\nopen_after = 4\n")
         assert '[[cameras]] #1 "front" stride_seconds: 2.5 s is longer than a clip (2 s)' in text
         assert '[[cameras]] #1 "front" open_after: 4 anomalous clips among 3 can never be' in text
+
+    def test_a_recording_is_judged_as_a_camera_or_by_the_sections_alone(self, load: Loader) -> None:
+        settings = load("[engine]\nthreshold = 0.4\n" + CAMERA + "threshold = 0.7\n")
+        assert settings.plan_for("front") == settings.plans()[0]
+        assert settings.plan_for(None).threshold == 0.4
+        with pytest.raises(ConfigError, match="no camera is named 'frnt'; configured are: front"):
+            settings.plan_for("frnt")
 
 
 class TestSecrets:
@@ -400,6 +410,23 @@ class TestExample:
         (plan,) = load_settings(_full_example(tmp_path), {}).plans()
         assert plan.clips.fps == 2.0
         assert plan.password == "x"
+
+
+class TestDocument:
+    def test_every_key_is_documented_with_its_bounds(self) -> None:
+        text = DOCUMENT.read_text()
+        for name, section in SECTIONS.items():
+            part = text.partition(f"## [{name}]\n")[2].partition("\n## ")[0]
+            for key, field in section.model_fields.items():
+                assert re.search(
+                    rf"^\| `{key}` \|.*\| {re.escape(allowed(field))} \|", part, re.MULTILINE
+                ), key
+
+    def test_every_key_of_a_camera_alone_is_documented(self) -> None:
+        part = DOCUMENT.read_text().partition("## [[cameras]]\n")[2]
+        shared = {key for name in ("clips", "events") for key in SECTIONS[name].model_fields}
+        for key in CameraSettings.model_fields.keys() - shared - {"threshold", "prompt"}:
+            assert f"\n| `{key}` |" in part, key
 
 
 def _full_example(folder: Path) -> Path:

@@ -84,9 +84,10 @@ def write_video(
     return path
 
 
-def write_sound(path: Path, *, seconds: float = 1.0) -> Path:
-    """Write a file with a sound track and no video."""
-    with av.open(str(path), "w") as container:
+def write_sound(path: Path, *, seconds: float = 1.0, first_stream_id: int | None = None) -> Path:
+    """Write a file with a sound track and no video; `first_stream_id`: its PID in MPEG-TS."""
+    options = {} if first_stream_id is None else {"mpegts_start_pid": str(first_stream_id)}
+    with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream("aac", rate=16_000)
         samples = np.zeros((1, 1024), np.float32)
         for index in range(round(seconds * 16_000 / 1024)):

@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,6 +117,8 @@ class Subscriber:
 
     messages: list[tuple[str, bytes]] = field(default_factory=list)
     retained: list[tuple[str, bytes]] = field(default_factory=list)
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the broker ended the connection."""
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def until(self, holds: Callable[[], bool], *, timeout_seconds: float = 20.0) -> None:
@@ -131,14 +133,17 @@ class Subscriber:
         return [payload for name, payload in self.messages if name == topic]
 
     async def collect(self, client: aiomqtt.Client) -> None:
-        async for message in client.messages:
-            assert isinstance(message.payload, bytes)
-            came = (message.topic.value, message.payload)
-            async with self._changed:
-                self.messages.append(came)
-                if message.retain:
-                    self.retained.append(came)
-                self._changed.notify_all()
+        """Take in what comes until the connection is lost."""
+        with suppress(aiomqtt.MqttError):
+            async for message in client.messages:
+                assert isinstance(message.payload, bytes)
+                came = (message.topic.value, message.payload)
+                async with self._changed:
+                    self.messages.append(came)
+                    if message.retain:
+                        self.retained.append(came)
+                    self._changed.notify_all()
+        self.lost.set()
 
 
 @asynccontextmanager

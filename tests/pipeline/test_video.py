@@ -131,6 +131,12 @@ def test_pixels_that_are_not_square_are_stretched(tmp_path: Path) -> None:
     assert (info.width, info.height) == (256, 144)
 
 
+def test_pixels_of_an_absurd_shape_are_taken_for_square(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", sample_aspect_ratio=Fraction(1, 1000), frames=3)
+    info = probe(file_source(path), READING)
+    assert (info.width, info.height) == (64, 48)
+
+
 def test_odd_sizes_are_read(tmp_path: Path) -> None:
     path = write_video(
         tmp_path / "a.mkv", width=201, height=113, codec="ffv1", pixel_format="yuv444p", frames=3
@@ -235,6 +241,21 @@ def test_damaged_packets_are_counted_and_skipped(tmp_path: Path) -> None:
     )
     with open_video(file_source(path), READING) as video:
         assert 10 <= len(read_all(video)) <= 40
+
+
+def test_streams_that_appear_later_are_passed_over(tmp_path: Path) -> None:
+    def noise(index: int, width: int, height: int) -> Pixels:
+        return np.random.default_rng(index).integers(0, 256, (height, width, 3), np.uint8)
+
+    # FFmpeg looks at the first seconds and the last quarter of a megabyte to find the streams
+    parts = [
+        write_video(tmp_path / "1.ts", frames=100),
+        write_sound(tmp_path / "sound.ts", first_stream_id=700),
+        write_video(tmp_path / "2.ts", frames=30, width=160, height=120, draw=noise),
+    ]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert len(stamps(path)) == 130
 
 
 def test_a_file_of_sound_alone_has_no_video(tmp_path: Path) -> None:

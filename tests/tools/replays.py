@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgewatch.pipeline.events import EventPolicy, EventRules
+from edgewatch.pipeline.thumbnails import WorstClips
 from edgewatch.pipeline.types import (
     CameraName,
     Clip,
@@ -20,7 +21,6 @@ from edgewatch.pipeline.types import (
 from edgewatch.tools.labels import RecordingLabel
 from edgewatch.tools.recordings import Recording
 from edgewatch.tools.results import RecordingResult, Replay
-from edgewatch.tools.thumbnails import WorstClips
 
 RECORDED_SECONDS = 1_780_000_000.0
 THRESHOLD = 0.5

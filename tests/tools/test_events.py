@@ -111,12 +111,13 @@ class TestList:
 class TestFollow:
     def test_each_change_is_told_once(self, store: Store, tmp_path: Path) -> None:
         ended = replace(FRONT, type="end", revision=2, end_seconds=NOON_SECONDS + 30)
-        steps = iter([lambda: None, lambda: store.save_event(ended, None), lambda: None])
+        waits = iter(["nothing happens", "the event ends", "nothing happens"])
 
         def wait() -> bool:
-            if step := next(steps, None):
-                step()
-            return step is not None
+            happening = next(waits, None)
+            if happening == "the event ends":
+                store.save_event(ended, None)
+            return happening is not None
 
         with Store.open_readonly(tmp_path / "data" / "edgewatch.db") as records:
             told = list(follow(records, records.latest_change(), camera=None, wait=wait))

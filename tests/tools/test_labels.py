@@ -1,3 +1,4 @@
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,14 @@ def test_row_gives_label_group_and_window(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("written", "label"),
-    [("Anomaly", "Anomaly"), ("ANOMALY", "Anomaly"), ("1", "Anomaly"), ("normal", "Normal")]
-    + [("0", "Normal"), ("  Normal ", "Normal")],
+    [
+        ("Anomaly", "Anomaly"),
+        ("ANOMALY", "Anomaly"),
+        ("1", "Anomaly"),
+        ("normal", "Normal"),
+        ("0", "Normal"),
+        ("  Normal ", "Normal"),
+    ],
 )
 def test_label_spellings(tmp_path: Path, written: str, label: str) -> None:
     found = labels_of(tmp_path, f"file,label\na.mp4,{written}\n").for_file(tmp_path / "a.mp4")
@@ -130,9 +137,5 @@ def test_no_text_makes_the_reader_raise_anything_but_config_error(
 ) -> None:
     path = tmp_path_factory.mktemp("labels") / "labels.csv"
     path.write_bytes(("file,label\n" + text).encode("utf-8", errors="surrogatepass"))
-    try:
-        labels = read_labels(path)
-    except ConfigError as error:
-        assert str(path) in str(error)
-    else:
-        assert len(labels) <= len(text)
+    with contextlib.suppress(ConfigError):
+        assert len(read_labels(path)) <= len(text)

@@ -134,9 +134,9 @@ def test_printable_text_can_be_encoded_and_shown(text: str) -> None:
     assert len(shown.encode()) >= len(text)
 
 
-@given(st.lists(st.text(alphabet="aZ019-\u0663 ."), max_size=6))
-def test_natural_order_is_total(texts: list[str]) -> None:
-    assert sorted(sorted(texts, key=natural_key), key=natural_key) == sorted(texts, key=natural_key)
+@given(st.lists(st.text(alphabet="aZ019\u0663\u00b2 .-"), max_size=6))
+def test_any_names_can_be_put_in_order(texts: list[str]) -> None:
+    assert sorted(sorted(texts, key=natural_key)) == sorted(texts)
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6))

@@ -25,7 +25,7 @@ NOW = datetime(2026, 11, 21, 14, 30, 15, tzinfo=ZONE)
         ("9:05:07", NOW.replace(hour=9, minute=5, second=7)),
         ("2026-11-20", NOW.replace(day=20, hour=0, minute=0, second=0)),
         ("2026-11-20T08:00", NOW.replace(day=20, hour=8, minute=0, second=0)),
-        ("2026-11-20 08:00:01.5", NOW.replace(day=20, hour=8, minute=0, second=1, microsecond=500_000)),
+        ("2026-11-21 14:30:15.5", NOW.replace(microsecond=500_000)),
         ("2026-11-20T08:00:00Z", datetime.fromisoformat("2026-11-20T08:00:00+00:00")),
         ("2026-11-20T08:00:00+02:00", datetime.fromisoformat("2026-11-20T06:00:00+00:00")),
     ],

@@ -20,6 +20,7 @@ from edgewatch.pipeline.engines.builtin.appearance import Backbone, Look
 from edgewatch.pipeline.engines.builtin.fusion import ALARM, Assessment
 from edgewatch.pipeline.engines.builtin.memory import CameraMemory, load_memory
 from edgewatch.pipeline.engines.builtin.motion import FlowMeter, Peak, Step
+from edgewatch.pipeline.engines.builtin.places import Course
 from edgewatch.pipeline.errors import EngineFailed
 from edgewatch.pipeline.types import Answer, CameraName, Clip, Frame
 
@@ -34,7 +35,7 @@ NEW_NORMAL_SECONDS = 600.0
 """Alarmed without a break for so long, a camera is shown a new normal: it is learnt."""
 
 _LOOK_EVERY = 2
-_ALARMS_A_LESSON = 8
+_ALARMS_A_LESSON = 4
 _ANSWERS_KEPT = 32
 
 
@@ -42,7 +43,7 @@ _ANSWERS_KEPT = 32
 class _Seen:
     """Everything measured in a clip."""
 
-    steps: list[Step]
+    courses: list[Course]
     looks: list[Look]
     peaks: dict[str, Peak]
     unfamiliar: appearance.Floats
@@ -198,9 +199,10 @@ class BuiltinEngine:
         peaks = motion.measure(steps) | appearance.measure(looks, positions)
         unfamiliar, peak = camera.memory.looks.measure(looks)
         peaks["unfamiliar"] = peak
-        if against := camera.memory.directions.measure(steps):
+        courses = [camera.memory.directions.course(step) for step in steps]
+        if against := camera.memory.directions.measure(courses):
             peaks["against_flow"] = against
-        return _Seen(steps, looks, peaks, unfamiliar)
+        return _Seen(courses, looks, peaks, unfamiliar)
 
     def _start_looking(self, camera: _Camera, frames: Sequence[Frame]) -> dict[int, Future[Look]]:
         if self._look_thread is None or self._backbone is None:
@@ -232,11 +234,12 @@ class BuiltinEngine:
         return list(steps.values())
 
     def _learn(self, camera: _Camera, clip: Clip, seen: _Seen, assessment: Assessment) -> None:
-        """Learn from a normal clip; from one alarm in eight, cut to normal, the figures alone.
+        """Learn from a normal clip; from one alarm in four the figures alone, cut to normal.
 
         So an incident leaves no mark, and a habit that alarms is got used to in time.
         """
         figures = fusion.remembered(seen.peaks, assessment)
+        camera.memory.directions.learn(seen.courses[: len(seen.courses) // 2 + 1])
         if assessment.score >= ALARM:
             if camera.alarmed_since_seconds is None:
                 camera.alarmed_since_seconds = clip.start_seconds
@@ -251,7 +254,6 @@ class BuiltinEngine:
         camera.memory.remember(figures)
         for look in (seen.looks[0], seen.looks[len(seen.looks) // 2]):
             camera.memory.looks.learn(look, seen.unfamiliar)
-        camera.memory.directions.learn(seen.steps[: len(seen.steps) // 2 + 1])
 
     def _save_if_due(self, camera: _Camera, clip: Clip) -> None:
         if camera.saved_seconds is None:

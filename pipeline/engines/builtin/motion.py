@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import cv2
@@ -121,6 +122,11 @@ def side(picture: npt.NDArray[np.generic]) -> float:
     return math.sqrt(picture.shape[0] * picture.shape[1])
 
 
+def length(field: Floats) -> Floats:
+    """Return the length of each vector of a field, (..., 2)."""
+    return np.asarray(np.sqrt(field[..., 0] ** 2 + field[..., 1] ** 2), np.float32)
+
+
 def fit_affine(flow: Floats) -> Doubles:
     """Fit the motion that most of the picture shares, (3, 2); outliers lose their weight."""
     height, width = flow.shape[:2]
@@ -149,7 +155,7 @@ def affine_flow(fit: Doubles, height: int, width: int) -> Floats:
 def warp(picture: Floats, flow: Floats) -> Floats:
     """Move a picture (or a field of two channels) along a flow given in pixels."""
     height, width = flow.shape[:2]
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    rows, columns = _pixel_places(height, width)
     moved = cv2.remap(
         picture,
         columns - flow[..., 0],
@@ -165,9 +171,9 @@ def measure(steps: Sequence[Step]) -> dict[str, Peak]:
     if not steps:
         return {}
     velocity = np.stack([step.velocity for step in steps]).astype(np.float32)
-    speed = np.linalg.norm(velocity, axis=3)
+    speed = length(velocity)
     path = speed.mean(axis=0)
-    wasted = path - np.linalg.norm(velocity.mean(axis=0), axis=2)
+    wasted = path - length(velocity.mean(axis=0))
     moving = np.array([float((field > MOVING_SPEED).mean()) for field in speed])
     return {
         "erratic_motion": _peak(_top(wasted), wasted),
@@ -180,6 +186,12 @@ def measure(steps: Sequence[Step]) -> dict[str, Peak]:
         "jolt": _largest(_jolts(steps)),
         "still": Peak(float(np.median([step.still_share for step in steps]))),
     }
+
+
+@lru_cache(maxsize=8)
+def _pixel_places(height: int, width: int) -> tuple[Floats, Floats]:
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    return rows, columns
 
 
 def _affine_terms(
@@ -213,8 +225,8 @@ def _swerving(steps: Sequence[Step], velocity: Floats) -> float:
         now, trust = velocity[position], steps[position].trust.astype(np.float32)
         travelled = now * (side(now) * max(steps[position].seconds, 0.02))
         before = warp(velocity[position - 1], travelled)
-        swerve = np.linalg.norm(now - before, axis=2)
-        fastest = np.maximum(np.linalg.norm(now, axis=2), np.linalg.norm(before, axis=2))
+        swerve = length(now - before)
+        fastest = np.maximum(length(now), length(before))
         ratios.append(float((swerve * trust).mean() / ((fastest * trust).mean() + 0.01)))
     return float(np.mean(ratios)) if ratios else 0.0
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from edgewatch.pipeline.engines.builtin.appearance import CHANNELS, Look
-from edgewatch.pipeline.engines.builtin.motion import MOVING_SPEED, Peak, Step
+from edgewatch.pipeline.engines.builtin.motion import MOVING_SPEED, Peak, Step, length
 
 Floats = npt.NDArray[np.float32]
 
@@ -21,6 +22,7 @@ _LOOK_DECAY = 0.998
 _USUAL_RATE = 0.02
 
 _DIRECTIONS = 8
+_TRUSTED = 0.5
 _KNOWN_STEPS = 40.0
 _RARE = 0.05
 _CELL_SHARE = 0.15
@@ -31,7 +33,7 @@ class FamiliarLooks:
     """For each cell of the picture the looks seen there, at most 16, the rarest replaced first."""
 
     def __init__(self, rows: int, columns: int) -> None:
-        self.looks = np.zeros((rows, columns, _LOOKS, CHANNELS), np.float16)
+        self.looks = np.zeros((rows, columns, _LOOKS, CHANNELS), np.float32)
         self.times = np.zeros((rows, columns, _LOOKS), np.float32)
         """How often each was seen, fading slowly."""
         self.usual = np.zeros((rows, columns), np.float32)
@@ -44,7 +46,7 @@ class FamiliarLooks:
         """
         patches = np.stack([look.patches for look in looks]).astype(np.float32)
         known = self.times >= _FAMILIAR_TIMES
-        alike = np.einsum("rckd,nrcd->nrck", self.looks.astype(np.float32), patches)
+        alike = np.matmul(self.looks, patches.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
         nearest = np.where(known, alike, -np.inf).max(axis=3)
         distances = np.where(known.any(axis=2), 1.0 - nearest, 0.0)
         lasting = np.sort(distances, axis=0)[(len(looks) - 1) // 2].astype(np.float32)
@@ -60,19 +62,29 @@ class FamiliarLooks:
     def learn(self, look: Look, distances: Floats) -> None:
         """Take in one look of a normal clip; `distances`: what `measure` returned for the clip."""
         patch = look.patches.astype(np.float32)
-        alike = np.einsum("rckd,rcd->rck", self.looks.astype(np.float32), patch)
+        alike = np.matmul(self.looks, patch[..., None])[..., 0]
         alike = np.where(self.times > 0, alike, -np.inf)
         best = alike.argmax(axis=2)
         same = 1.0 - alike.max(axis=2) < _SAME
         slot = np.where(same, best, self.times.argmin(axis=2))
         rows, columns = np.indices(slot.shape)
-        kept = self.looks[rows, columns, slot].astype(np.float32)
+        kept = self.looks[rows, columns, slot]
         blended = np.where(same[..., None], (1 - _BLEND) * kept + _BLEND * patch, patch)
         blended /= np.linalg.norm(blended, axis=2, keepdims=True) + 1e-6
-        self.looks[rows, columns, slot] = blended.astype(np.float16)
+        self.looks[rows, columns, slot] = blended
         self.times *= _LOOK_DECAY
         self.times[rows, columns, slot] = np.where(same, self.times[rows, columns, slot], 0) + 1
         self.usual += _USUAL_RATE * (np.minimum(distances, 3 * self.usual + 0.05) - self.usual)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """Which way things move in each cell between two frames."""
+
+    share: Floats
+    """Of the cell that moves, as far as the flow can be trusted, (rows, columns)."""
+    direction: npt.NDArray[np.intp]
+    """0 (right) to 7, clockwise, (rows, columns)."""
 
 
 class UsualDirections:
@@ -81,49 +93,51 @@ class UsualDirections:
     def __init__(self, rows: int, columns: int) -> None:
         self.seen = np.zeros((rows, columns, _DIRECTIONS), np.float32)
 
-    def measure(self, steps: Sequence[Step]) -> Peak | None:
+    def course(self, step: Step) -> Course:
+        """Lay a step out on the cells."""
+        rows, columns = self.seen.shape[:2]
+        velocity = step.velocity.astype(np.float32)
+        moving = (length(velocity) > MOVING_SPEED) & (step.trust > _TRUSTED)
+        weight = moving.astype(np.float32)
+        size = (columns, rows)
+        share = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
+        mean = cv2.resize(velocity * weight[..., None], size, interpolation=cv2.INTER_AREA)
+        angle = np.arctan2(mean[..., 1], mean[..., 0]) / (2 * np.pi) * _DIRECTIONS
+        direction = np.rint(angle).astype(np.intp) % _DIRECTIONS
+        return Course(np.asarray(share, np.float32), direction)
+
+    def measure(self, courses: Sequence[Course]) -> Peak | None:
         """Return how much of the picture moves in ways that are rare where it moves.
 
         The figure is that of the clip's second strongest step: one step may be a slip.
         """
-        if len(steps) < 2:
+        if len(courses) < 2:
             return None
         total = self.seen.sum(axis=2)
-        fields = []
-        for step in steps:
-            share, direction = self._cells(step)
-            near = sum(
-                np.take_along_axis(self.seen, ((direction + turn) % _DIRECTIONS)[..., None], 2)
-                for turn in (-1, 0, 1)
+        around = self.seen + np.roll(self.seen, 1, axis=2) + np.roll(self.seen, -1, axis=2)
+        rare = (total >= _KNOWN_STEPS)[..., None] & (around < _RARE * total[..., None])
+        rows, columns = np.indices(total.shape)
+        fields = [
+            np.where(
+                rare[rows, columns, course.direction] & (course.share > _CELL_SHARE),
+                course.share,
+                0.0,
             )
-            rare = (total >= _KNOWN_STEPS) & (np.asarray(near)[..., 0] < _RARE * total)
-            fields.append(np.where(rare & (share > _CELL_SHARE), share, 0.0))
-        figures = np.array([field.mean() for field in fields])
+            for course in courses
+        ]
+        figures = [float(field.mean()) for field in fields]
         position = int(np.argsort(figures, kind="stable")[-2])
-        field = fields[position]
-        row, column = np.unravel_index(int(np.argmax(field)), field.shape)
+        row, column = np.unravel_index(int(np.argmax(fields[position])), total.shape)
         return Peak(
-            float(figures[position]),
-            (float(column) + 0.5) / field.shape[1],
-            (float(row) + 0.5) / field.shape[0],
+            figures[position],
+            (float(column) + 0.5) / total.shape[1],
+            (float(row) + 0.5) / total.shape[0],
             frame=position + 1,
         )
 
-    def learn(self, steps: Sequence[Step]) -> None:
-        """Take in the steps of a normal clip."""
+    def learn(self, courses: Sequence[Course]) -> None:
+        """Take in the steps of a clip: of any, as what is rare stays rare unless it comes often."""
         rows, columns = np.indices(self.seen.shape[:2])
-        for step in steps:
-            share, direction = self._cells(step)
-            self.seen[rows, columns, direction] += share > _CELL_SHARE
+        for course in courses:
+            self.seen[rows, columns, course.direction] += course.share > _CELL_SHARE
         self.seen *= _DIRECTION_DECAY
-
-    def _cells(self, step: Step) -> tuple[Floats, npt.NDArray[np.intp]]:
-        """Return for each cell the share that moves and the direction, 0 to 7, it moves in."""
-        rows, columns = self.seen.shape[:2]
-        velocity = step.velocity.astype(np.float32)
-        moving = (np.linalg.norm(velocity, axis=2) > MOVING_SPEED).astype(np.float32)
-        size = (columns, rows)
-        share = cv2.resize(moving, size, interpolation=cv2.INTER_AREA)
-        mean = cv2.resize(velocity * moving[..., None], size, interpolation=cv2.INTER_AREA)
-        angle = np.arctan2(mean[..., 1], mean[..., 0]) / (2 * np.pi) * _DIRECTIONS
-        return np.asarray(share, np.float32), np.rint(angle).astype(np.intp) % _DIRECTIONS

@@ -1,0 +1,61 @@
+# edgewatch: `make run` and `make test` do all their own set-up.
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+
+.PHONY: help run test test-fast lint format bench lock install clean
+
+help:
+	@echo "make run        watch the sample footage: cameras, verdicts, events on MQTT"
+	@echo "make test       lint, types and every test (installs what the tests need)"
+	@echo "make test-fast  the tests that need no broker, RTSP server or browser"
+	@echo "make lint       ruff and mypy"
+	@echo "make format     ruff format and the fixes ruff is sure of"
+	@echo "make bench      speed and memory, as figures"
+	@echo "make lock       write constraints.txt anew from the newest versions"
+	@echo "make install    install as a systemd service (root; see docs/install.md)"
+
+run: $(VENV)/.run
+	@sh scripts/run_samples.sh $(BIN)/edgewatch
+
+test: $(VENV)/.dev
+	@sh scripts/system_packages.sh test
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not integration"
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench.pipeline
+
+lock:
+	sh scripts/lock.sh
+
+install:
+	sh systemd/install.sh
+
+clean:
+	rm -rf $(VENV) .run build dist *.egg-info src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+# One stamp a set of packages: made anew when what is to be installed changed.
+$(VENV)/.run: pyproject.toml constraints.txt
+	@sh scripts/system_packages.sh run
+	@echo "setting up $(VENV) with what edgewatch needs (once; about a minute)"
+	@test -x $(BIN)/python || python3 -m venv $(VENV)
+	$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@echo "adding what the tests need"
+	$(PIP) install --constraint constraints.txt --editable ".[dev]"
+	@touch $@
