@@ -57,8 +57,8 @@ class Service(Section):
     id: str = Field(default_factory=host_id)
     data_dir: FilePath = Path("/var/lib/edgewatch")
     control_socket: FilePath = Path("/run/edgewatch/control.sock")
-    drain_seconds: Annotated[float, Field(gt=0, le=15)] = 3.0
-    """A stop takes no longer than this; stays below TimeoutStopSec in edgewatch.service."""
+    drain_seconds: Annotated[float, Field(gt=0, le=8)] = 3.0
+    """What clips in hand get at a stop, and the outbox again; edgewatch.service waits for both."""
     verdict_days: Annotated[int, Field(ge=1, le=3650)] = 14
 
     @field_validator("id")

@@ -152,8 +152,10 @@ class CameraThread:
         try:
             error = self._replay_once() if self._replay else self._live()
         finally:
-            self._on_end(error)
-            self._outlet.close()
+            try:
+                self._on_end(error)
+            finally:
+                self._outlet.close()
 
     def _replay_once(self) -> CameraError | None:
         """Play the recordings once; the error, if any, says which could not be read."""
@@ -175,8 +177,8 @@ class CameraThread:
                 break
             if error is not None:
                 self._tell(self._life.failed(error, self._clock.wall_seconds()))
-                self._stopping.wait(self._life.retry_delay_seconds)
-                self._reconnects += 1
+                if not self._stopping.wait(self._life.retry_delay_seconds):
+                    self._reconnects += 1
             elif not self._loop:
                 self._tell(self._life.ended(self._clock.wall_seconds()))
                 break
@@ -262,7 +264,7 @@ class CameraThread:
             picture_seconds=video.picture_seconds, gap_seconds=gap_seconds(self._fps)
         )
         sampler = FrameSampler(self._fps)
-        hands: _Hands | None = None
+        anchor: _Anchor | None = None
         for picture in self._watched(video, source):
             arrival_counts = not (video.has_stamps or video.is_finite)
             stamp_seconds = (
@@ -270,19 +272,19 @@ class CameraThread:
             )
             placed = timeline.place(stamp_seconds)
             media_seconds = placed.media_seconds
-            if hands is None:
+            if anchor is None:
                 info = video.describe(picture)
                 self._on_info(info)
-                hands = self._set_hands(video, media_seconds, info.started_seconds)
-            elif placed.jumped or self._has_drifted(video, hands, media_seconds):
+                anchor = self._anchored(video, media_seconds, info.started_seconds)
+            elif placed.jumped or self._has_drifted(video, anchor, media_seconds):
                 log.info("stream time jumped", camera=self._camera)
                 self._deliver(self._assembler.gap())
                 sampler.restart()
-                started_seconds = hands.anchor_seconds if self._replay else None
-                hands = self._set_hands(video, media_seconds, started_seconds)
+                started_seconds = anchor.origin_seconds if self._replay else None
+                anchor = self._anchored(video, media_seconds, started_seconds)
             slot = sampler.wants(media_seconds)
-            if slot is not None and not self._pace(hands, media_seconds):
-                frame = self._frame(video, picture, slot, media_seconds, hands)
+            if slot is not None and not self._pace(anchor, media_seconds):
+                frame = self._frame(video, picture, slot, media_seconds, anchor)
                 self._deliver(self._assembler.add(frame))
 
     def _watched(self, video: VideoInput, source: Source) -> Iterator[Picture]:
@@ -300,9 +302,9 @@ class CameraThread:
             elif not video.is_finite and now_seconds - seen_seconds > self._reading.read_seconds:
                 raise stalled(source)
 
-    def _set_hands(
+    def _anchored(
         self, video: VideoInput, media_seconds: float, started_seconds: float | None
-    ) -> _Hands:
+    ) -> _Anchor:
         """Tie media time to the camera's own time, from this picture on.
 
         A recording that is replayed keeps the time it was recorded at; a live camera's picture
@@ -319,26 +321,26 @@ class CameraThread:
         speed = self._speed
         if speed is None and video.is_finite and self._source.kind == "http" and not self._replay:
             speed = 1.0  # a recording behind http:// that stands for a live camera
-        return _Hands(
-            anchor_seconds=time_seconds - media_seconds,
+        return _Anchor(
+            origin_seconds=time_seconds - media_seconds,
             paced_media_seconds=media_seconds,
             paced_monotonic_seconds=self._clock.monotonic_seconds(),
             speed=speed,
         )
 
-    def _has_drifted(self, video: VideoInput, hands: _Hands, media_seconds: float) -> bool:
+    def _has_drifted(self, video: VideoInput, anchor: _Anchor, media_seconds: float) -> bool:
         if video.is_finite:
             return False
-        off_seconds = hands.anchor_seconds + media_seconds - self._clock.wall_seconds()
+        off_seconds = anchor.origin_seconds + media_seconds - self._clock.wall_seconds()
         return abs(off_seconds) > MOST_DRIFT_SECONDS
 
-    def _pace(self, hands: _Hands, media_seconds: float) -> bool:
+    def _pace(self, anchor: _Anchor, media_seconds: float) -> bool:
         """Wait until a picture is due; True if the camera was stopped meanwhile."""
-        if hands.speed is None:
+        if anchor.speed is None:
             return False
         due_seconds = (
-            hands.paced_monotonic_seconds
-            + (media_seconds - hands.paced_media_seconds) / hands.speed
+            anchor.paced_monotonic_seconds
+            + (media_seconds - anchor.paced_media_seconds) / anchor.speed
         )
         delay_seconds = due_seconds - self._clock.monotonic_seconds()
         return delay_seconds > 0 and self._stopping.wait(delay_seconds)
@@ -349,11 +351,11 @@ class CameraThread:
         picture: Picture,
         slot: int,
         media_seconds: float,
-        hands: _Hands,
+        anchor: _Anchor,
     ) -> Frame:
         width, height = video.displayed_size(picture)
         size = target_size(width, height, self._pixels)
-        self._last_time_seconds = hands.anchor_seconds + media_seconds
+        self._last_time_seconds = anchor.origin_seconds + media_seconds
         frame = Frame(
             camera=self._camera,
             index=self._first_index + self._frames,
@@ -380,10 +382,10 @@ class CameraThread:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hands:
+class _Anchor:
     """How media time stands to the camera's own time and, for pacing, to ours."""
 
-    anchor_seconds: float
+    origin_seconds: float
     """Unix time of media time 0."""
     paced_media_seconds: float
     paced_monotonic_seconds: float

@@ -99,7 +99,7 @@ class VideoInput:
 
     @property
     def sample_aspect_ratio(self) -> float:
-        """Width of a pixel over its height, as coded (before rotation); 1.0 if it makes no sense."""
+        """Width of a pixel over its height, as coded (unrotated); 1.0 if it makes no sense."""
         ratio = self._stream.sample_aspect_ratio
         return float(ratio) if ratio and 0.1 <= ratio <= 10 else 1.0
 

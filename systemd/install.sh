@@ -36,7 +36,10 @@ install_program() {
     if [ -f "$here/constraints.txt" ]; then
         set -- --constraint "$here/constraints.txt" "$@"
     fi
+    # What an earlier build left in a checkout would be packed along, removed modules included.
+    rm -rf "$here/build"
     /opt/edgewatch/bin/python -m pip install --quiet "$@"
+    rm -rf "$here/build"
     install -d /usr/local/bin
     ln -sf /opt/edgewatch/bin/edgewatch /usr/local/bin/edgewatch
     echo "  /opt/edgewatch, /usr/local/bin/edgewatch"

@@ -13,6 +13,7 @@ import pytest
 
 from edgewatch.config.sections import Service
 from edgewatch.config.settings import load_settings
+from edgewatch.daemon.service import ABANDON_SECONDS
 
 SYSTEMD = Path(__file__).parents[1] / "systemd"
 WORST_EXPOSURE = 2.5
@@ -73,7 +74,7 @@ def test_systemd_waits_longer_than_a_stop_may_take() -> None:
     longest = next(
         rule.le for rule in Service.model_fields["drain_seconds"].metadata if hasattr(rule, "le")
     )
-    assert float(_settings_of_unit()["TimeoutStopSec"]) > longest
+    assert float(_settings_of_unit()["TimeoutStopSec"]) > 2 * longest + ABANDON_SECONDS
 
 
 def test_the_folders_of_the_unit_are_those_of_the_default_settings() -> None:

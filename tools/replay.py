@@ -8,7 +8,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +25,10 @@ from edgewatch.pipeline.engines import create_engine
 from edgewatch.pipeline.errors import EngineFailed, StoreError
 from edgewatch.pipeline.playlist import Playlist, recording_feed
 from edgewatch.pipeline.recorder import Recorded, Recorder
+from edgewatch.pipeline.types import CameraName
 from edgewatch.pipeline.wiring import assembled
 from edgewatch.tools.hand_over import hand_over
-from edgewatch.tools.labels import Labels, read_labels
+from edgewatch.tools.labels import Labels, RecordingLabel, read_labels
 from edgewatch.tools.progress import ReplayProgress
 from edgewatch.tools.recordings import Found, Recording, find_recordings
 from edgewatch.tools.report import prepare_folder, summary, write_report
@@ -80,9 +81,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.report:
             prepare_folder(options.report)
         found = find_recordings(options.paths)
+        known = {one.camera: labels.for_file(one.path) for one in found.recordings}
+        if options.labels and found.recordings and not any(known.values()):
+            sys.stderr.write(f"{options.labels}: none of its rows names a recording given here\n")
         started_seconds = time.monotonic()
         judged = _judge(options, settings, plan, found)
-        replay = _replay(settings, plan, found, labels, judged, time.monotonic() - started_seconds)
+        replay = _replay(settings, plan, found, known, judged, time.monotonic() - started_seconds)
         page = write_report(replay, options.report) if options.report else None
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
@@ -207,13 +211,14 @@ def _replay(
     settings: Settings,
     plan: CameraPlan,
     found: Found,
-    labels: Labels,
+    labels: Mapping[CameraName, RecordingLabel | None],
     judged: Judged,
     wall_seconds: float,
 ) -> Replay:
     return Replay(
         results=tuple(
-            _result(one, judged.recorded.get(one.camera), labels) for one in found.recordings
+            _result(one, judged.recorded.get(one.camera), labels[one.camera])
+            for one in found.recordings
         ),
         engine=judged.engine,
         wall_seconds=wall_seconds,
@@ -230,8 +235,9 @@ def _replay(
     )
 
 
-def _result(recording: Recording, recorded: Recorded | None, labels: Labels) -> RecordingResult:
-    label = labels.for_file(recording.path)
+def _result(
+    recording: Recording, recorded: Recorded | None, label: RecordingLabel | None
+) -> RecordingResult:
     if recorded is None:
         return RecordingResult(
             recording, error="not judged: the replay was interrupted", label=label

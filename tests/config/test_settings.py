@@ -326,7 +326,7 @@ class TestRefusals:
             ('[mqtt]\nhost = "b"\npassword_file = "x"\n', "is set without username"),
             ('[mqtt]\nhost = "b"\ntls = true\nca_file = "x"\n', "ca_file: "),
             ('[service]\nid = "a/b"\n', "[service] id: must be 1 to 64 of"),
-            ("[service]\ndrain_seconds = 30.0\n", "It must be a number above 0, at most 15"),
+            ("[service]\ndrain_seconds = 30.0\n", "It must be a number above 0, at most 8"),
         ],
     )
     def test_what_is_wrong_is_told(

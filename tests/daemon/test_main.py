@@ -1,0 +1,50 @@
+"""The command line and its exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgewatch.daemon.__main__ import COMMANDS, main
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_teaches(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert f"edgewatch {command}" in out
+    assert "--config" in out or command == "events"
+    assert "exit codes" in out
+
+
+def test_unknown_command_is_refused_with_the_known_ones(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["rnu"]) == 2
+    assert "run" in capsys.readouterr().err
+
+
+def test_wrong_settings_exit_78_without_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "edgewatch.toml"
+    config.write_text("[mqtt]\nprot = 1883\n")
+    assert main(["run", "--config", str(config)]) == 78
+    err = capsys.readouterr().err
+    assert str(config) in err
+    assert "port" in err
+    assert "Traceback" not in err
+
+
+def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("edgewatch ")

@@ -1,0 +1,145 @@
+"""The engine kept running."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from edgewatch.pipeline.errors import EngineBusy, EngineFailed
+from edgewatch.pipeline.judging import Judge
+from edgewatch.pipeline.stats import Stats
+from edgewatch.pipeline.types import Answer, Clip
+from tests.fakes.clips import make_clip
+from tests.fakes.clock import ManualClock, VirtualTimeLoop
+from tests.fakes.engine import FakeEngine
+
+
+def run(test: Any) -> None:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(test)
+
+
+def judge_of(engine: FakeEngine, stats: Stats | None = None) -> Judge:
+    return Judge(engine, stats=stats or Stats(), clock=ManualClock(), judge_timeout_seconds=10)
+
+
+def failing(*failures: Exception) -> Callable[[Clip], float]:
+    left = list(failures)
+
+    def answer(clip: Clip) -> float:
+        if left:
+            raise left.pop(0)
+        return 0.25
+
+    return answer
+
+
+class NeverStarts(FakeEngine):
+    """An engine that cannot be started again."""
+
+    async def start(self) -> None:
+        if self.started:
+            self.started += 1
+            raise RuntimeError("no device")
+        await super().start()
+
+
+class AnswersTooFew(FakeEngine):
+    """An engine that forgets a clip."""
+
+    async def judge(self, clips: Any) -> list[Answer]:
+        return (await super().judge(clips))[1:]
+
+
+def test_busy_engine_is_asked_again_with_the_same_batch() -> None:
+    async def test() -> None:
+        engine = FakeEngine(failing(EngineBusy("full"), EngineBusy("full")))
+        judge = judge_of(engine)
+        await judge.start()
+        assert await judge.judge([make_clip(1.0)]) == [Answer(0.25)]
+        assert engine.started == 1
+
+    run(test())
+
+
+def test_batch_goes_back_to_a_restarted_engine_once() -> None:
+    async def test() -> None:
+        stats = Stats()
+        engine = FakeEngine(failing(EngineFailed("a"), EngineFailed("b")))
+        judge = judge_of(engine, stats)
+        await judge.start()
+        assert await judge.judge([make_clip(1.0)]) is None
+        assert await judge.judge([make_clip(2.0)]) == [Answer(0.25)]
+        assert stats.engine_restarts == 2
+
+    run(test())
+
+
+def test_too_few_answers_are_a_failure_and_not_a_shift() -> None:
+    async def test() -> None:
+        judge = judge_of(AnswersTooFew())
+        await judge.start()
+        assert await judge.judge([make_clip(1.0), make_clip(2.0)]) is None
+
+    run(test())
+
+
+def test_engine_that_cannot_start_is_tried_with_growing_delays_until_the_stop() -> None:
+    async def test() -> None:
+        engine = NeverStarts(failing(EngineFailed("gone")))
+        judge = judge_of(engine)
+        await judge.start()
+        judging = asyncio.create_task(judge.judge([make_clip(1.0)]))
+        await asyncio.sleep(100)
+        tries = engine.started - 1
+        assert 7 <= tries <= 9  # 0.5 + 1 + 2 + 4 + 8 + 16 + 30 + 30 s
+        assert judge.state.state == "down"
+        assert "no device" in judge.state.detail
+        judge.stop()
+        assert await judging is None
+
+    run(test())
+
+
+def test_first_start_that_fails_is_told_to_the_caller() -> None:
+    class Broken(FakeEngine):
+        async def start(self) -> None:
+            raise OSError("libfoo.so is missing")
+
+    async def test() -> None:
+        with pytest.raises(EngineFailed, match=r"libfoo\.so"):
+            await judge_of(Broken()).start()
+
+    run(test())
+
+
+def test_words_that_fail_are_given_up_and_counted() -> None:
+    class Speechless(FakeEngine):
+        async def describe(self, clip: Clip) -> str:
+            raise EngineFailed("no words")
+
+    async def test() -> None:
+        stats = Stats()
+        judge = judge_of(Speechless(), stats)
+        await judge.start()
+        assert await judge.describe(make_clip(1.0)) == ""
+        assert stats.words_given_up == 1
+
+    run(test())
+
+
+def test_engine_that_does_not_close_does_not_hold_us_up() -> None:
+    class Clingy(FakeEngine):
+        async def close(self) -> None:
+            await asyncio.sleep(3600)
+
+    async def test() -> None:
+        judge = judge_of(Clingy())
+        await judge.start()
+        await judge.close()
+        assert asyncio.get_running_loop().time() == pytest.approx(5.0)
+
+    run(test())

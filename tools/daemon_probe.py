@@ -1,0 +1,88 @@
+"""A probe of the daemon: whether one runs on a data folder, and what it says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from edgewatch.tools.findings import Finding, ok, warn
+
+ANSWER_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningDaemon:
+    """Who holds a data folder."""
+
+    process: str
+    """Its process id, "unknown" if the lock does not say."""
+
+
+def running_daemon(data_dir: Path) -> RunningDaemon | None:
+    """Return the daemon that holds the folder's lock (see `DataLock`), None if nobody does.
+
+    The lock is tried, shared and for an instant, and neither made nor changed. One that this user
+    may not open says nothing: then None.
+    """
+    try:
+        lock = os.open(data_dir / "edgewatch.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.pread(lock, 32, 0).decode(errors="replace").strip()
+        return RunningDaemon(text if text.isdecimal() else "unknown")
+    finally:
+        os.close(lock)
+    return None
+
+
+async def daemon_finding(daemon: RunningDaemon | None, socket: Path) -> Finding:
+    """Say what the daemon, if one runs, answers on its control socket."""
+    if daemon is None:
+        return ok("daemon", "", "none is running with this data folder")
+    subject = f"process {daemon.process}"
+    try:
+        figures = await _status(socket)
+    except (aiohttp.ClientError, OSError, ValueError, TimeoutError):
+        return warn(
+            "daemon",
+            subject,
+            f"is running; its control socket {socket} does not answer",
+            "If it has just been started, wait. Else look for `no control socket` in its log, and "
+            "check as a user of the group edgewatch.",
+        )
+    return _healthy(subject, figures)
+
+
+def _healthy(subject: str, figures: Mapping[str, Any]) -> Finding:
+    engine, store = figures.get("engine", {}), figures.get("store", {})
+    if engine.get("state") != "ready":
+        detail = f"is running; its engine is {engine.get('state')}: {engine.get('detail')}"
+        return warn("daemon", subject, detail, "It starts the engine anew by itself; see its log.")
+    if trouble := store.get("trouble"):
+        detail = f"is running; {trouble}"
+        return warn("daemon", subject, detail, "Events wait in memory until that is mended.")
+    hours = figures.get("uptime_seconds", 0.0) / 3600
+    clips = figures.get("clips_judged", 0)
+    detail = f"is running for {hours:.1f} h, {clips} clips judged by {engine.get('name')}"
+    return ok("daemon", subject, detail)
+
+
+async def _status(socket: Path) -> Mapping[str, Any]:
+    async with (
+        asyncio.timeout(ANSWER_SECONDS),
+        aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket))) as session,
+        session.get("http://edgewatch/status") as answer,
+    ):
+        answer.raise_for_status()
+        figures: Mapping[str, Any] = await answer.json()
+        return figures
