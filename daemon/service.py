@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 STUCK_SECONDS = 90.0
 """Clips that wait this long with none judged: not slow but stuck, so the watchdog is not fed."""
-ABANDON_SECONDS = 1.0
+ABANDON_SECONDS = 0.5
 """What a flow gets to end after its hung threads were given up."""
 
 
@@ -49,7 +49,7 @@ class Service:
         self._reload = asyncio.Event()
 
     def stop(self) -> None:
-        """Ask for the end; `run` returns within about twice `service.drain_seconds`."""
+        """Ask for the end; `run` returns within about `service.drain_seconds`."""
         self._stop.set()
 
     def reload(self) -> None:
@@ -132,13 +132,15 @@ class Service:
         log.info("stopping", drain_seconds=self._settings.service.drain_seconds)
         self._notifier.stopping()
         pipeline.flow.stop()
-        for limit_seconds in (self._settings.service.drain_seconds, ABANDON_SECONDS):
-            await asyncio.wait({running}, timeout=limit_seconds)
-            if running.done():
-                return
+        if not await pipeline.flow.ended(self._settings.service.drain_seconds / 2):
+            log.warning("cameras or engine did not end in time", cure="they are left behind")
             pipeline.flow.abandon()
-        log.error("stop took too long", cure="what was not judged is on the ledger as not judged")
-        running.cancel()
+            await pipeline.flow.ended(ABANDON_SECONDS)
+        # The other half is the outbox's; it is over when the publisher says so.
+        await asyncio.wait({running}, timeout=self._settings.service.drain_seconds)
+        if not running.done():
+            log.error("stop took too long", cure="what was not sent goes out at the next start")
+            running.cancel()
 
     async def _keep_alive(self, pipeline: Pipeline) -> None:
         """Tell systemd we live, but only while clips are judged or none waits."""

@@ -56,6 +56,7 @@ class Flow:
         self._scheduler = Scheduler()
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
         self._progress_seconds = clock.monotonic_seconds()
         self._words = Words(judge=judge, chronicle=chronicle, wanted=words)
         self._roster = Roster(
@@ -106,6 +107,15 @@ class Flow:
         self._judge.stop()
         self._roster.abandon()
 
+    async def ended(self, limit_seconds: float) -> bool:
+        """Wait for the end of `run`; False if it does not come in time."""
+        try:
+            async with asyncio.timeout(limit_seconds):
+                await self._ended.wait()
+        except TimeoutError:
+            return False
+        return True
+
     @property
     def stuck_seconds(self) -> float:
         """How long clips have waited without any being judged; 0 while nothing waits."""
@@ -122,6 +132,7 @@ class Flow:
             self._stopping.set()
             self._words.end()
         await self._chronicle.close()
+        self._ended.set()
 
     async def _keep_ticking(self) -> None:
         while not self._stopping.is_set():

@@ -16,9 +16,7 @@ from edgewatch.pipeline.types import CameraName
 from edgewatch.pipeline.watch import Feed, Observer
 
 
-def recording_feed(
-    plan: CameraPlan, path: Path, camera: CameraName, speed: float | None
-) -> Feed:
+def recording_feed(plan: CameraPlan, path: Path, camera: CameraName, speed: float | None) -> Feed:
     """Make the feed of a recording, judged as the camera of `plan` would be, under its own name.
 
     `speed`: footage seconds a second; None plays as fast as it can be judged.

@@ -53,14 +53,14 @@ class Pipeline:
     async def run(self) -> None:
         """Run the flow to its end with the publisher beside it, then empty the outbox.
 
-        The outbox gets `service.drain_seconds`; what is left in it goes out at the next start.
+        The outbox gets half of `service.drain_seconds`; what is left goes out at the next start.
         """
         async with asyncio.TaskGroup() as tasks:
             if self.publisher:
                 tasks.create_task(self.publisher.run(), name="publish")
             await self.flow.run()
             if self.publisher:
-                await self.publisher.stop(self.settings.service.drain_seconds)
+                await self.publisher.stop(self.settings.service.drain_seconds / 2)
 
 
 @asynccontextmanager

@@ -152,7 +152,8 @@ def _records(database: Path) -> Finding:
             cameras = len(records.cameras())
             still_open = len(records.open_events())
     except StoreError as error:
-        detail, _, cure = str(error).partition(": ")
+        text = str(error).removeprefix(f"database {database}: ")
+        detail, _, cure = text.partition(": ")
         return fail("records", str(database), detail, cure or "See docs/troubleshooting.md.")
     size = f"{database.stat().st_size / 1e6:.1f} MB"
     return ok("records", str(database), f"{size}, {cameras} cameras, {still_open} events open")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 
 import aiomqtt
@@ -13,6 +14,11 @@ from edgewatch.pipeline.messages import Topics
 from edgewatch.pipeline.mqtt_link import client_for, connected, failure_of, subscribe
 from edgewatch.pipeline.wiring import broker_address
 from edgewatch.tools.findings import Finding, fail, ok, warn
+
+_TLS_CURE = (
+    "Check port, tls and ca_file in [mqtt]: the broker's certificate must be signed by that "
+    "authority, be in date, and name the host as it is written there."
+)
 
 
 async def broker_finding(settings: Settings, *, daemon_runs: bool) -> Finding:
@@ -43,7 +49,10 @@ async def _connect(settings: Settings) -> Finding:
             hears = await subscribe(client, topics.commands)
     except (aiomqtt.MqttError, DeliveryError, OSError, UnicodeError) as error:
         # UnicodeError: a host name that cannot be looked up.
-        return fail("broker", _subject(settings), *_split(failure_of(error, address).detail, "; "))
+        detail, cure = _split(failure_of(error, address).detail, "; ")
+        if isinstance(error.__context__, ssl.SSLError):
+            cure = _TLS_CURE
+        return fail("broker", _subject(settings), detail, cure)
     if not hears:
         return warn(
             "broker",

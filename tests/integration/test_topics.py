@@ -196,7 +196,7 @@ async def test_published_replay_stays_on_its_own_topics_and_leaves_nothing_retai
         async with subscriber(broker.port) as heard:
             ended = await finished("replay", video, "--config", settings, "--publish")
             assert ended.code == 0, ended.err
-            events = "edgewatch/replay/bursts_1/events"
+            events = "edgewatch/replay/bursts-1/events"
             await heard.until(lambda: len(lives(steps_on(heard, events))) == 2)
             await heard.until(lambda: said(heard, events)[-1]["type"] == "end")
         assert await retained_at(broker.port) == {}

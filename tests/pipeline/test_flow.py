@@ -493,10 +493,9 @@ async def test_hung_threads_do_not_hold_up_the_stop() -> None:
             r.flow.add(make_feed(f"cam{number}"))
             r.cameras[f"cam{number}"].hung = True
         r.flow.stop()
-        await r.settle()
-        assert any(watch.running for watch in r.flow.watches)
+        assert not await r.flow.ended(1.5)
         r.flow.abandon()
-        await r.settle()
+        assert await r.flow.ended(0.5)
         assert not any(watch.running for watch in r.flow.watches)
 
 

@@ -1,0 +1,125 @@
+"""`edgewatch check`: the doctor, who looks at settings, box, cameras, broker and engine."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from rich.console import Console
+
+from edgewatch.config.errors import ConfigError
+from edgewatch.config.settings import Settings, load_settings
+from edgewatch.daemon.exits import EX_CONFIG, EX_FAILED, EX_OK
+from edgewatch.daemon.logs import configure_logs
+from edgewatch.pipeline.clock import SystemClock
+from edgewatch.pipeline.engines import create_engine
+from edgewatch.pipeline.errors import EngineFailed
+from edgewatch.tools.box import clock_finding, data_findings, newest_record_seconds, socket_finding
+from edgewatch.tools.broker_probe import broker_finding
+from edgewatch.tools.camera_probe import CameraProbes
+from edgewatch.tools.daemon_probe import daemon_finding, running_daemon
+from edgewatch.tools.findings import Finding, all_well, document, fail, print_findings, warn
+from edgewatch.tools.self_test import engine_findings, self_test
+from edgewatch.tools.settings_review import refused, review
+
+DESCRIPTION = """\
+Look at everything that edgewatch needs, before it needs it: reads the settings; tries the data
+folder, its disk and records; opens every enabled camera until its first picture (all at once, 15 s
+at most); connects to the broker; starts the engine and has it judge synthetic clips. Prints a
+table: ok, warn or fail, and what to do about each that is not ok.
+
+Changes nothing, publishes nothing, and may run beside the daemon. Run it as the daemon's user, for
+another user's rights are others: sudo -u edgewatch edgewatch check
+"""
+EPILOG = """\
+examples:
+  edgewatch check                              the settings that `edgewatch run` would take
+  edgewatch check --config new.toml            a change, before it is put in force
+  edgewatch check --json | jq '.checks[] | select(.status != "ok")'
+
+--json prints {"schema": 1, "ok": bool, "checks": [{name, subject, status, detail, cure}]}.
+Passwords that systemd hands over (LoadCredential=) are not seen here: see docs/troubleshooting.md.
+exit codes: 0 nothing failed (warnings allowed), 1 something failed, 78 settings wrong.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    options = _parser().parse_args(argv)
+    configure_logs(default="error", stream=sys.stderr)
+    try:
+        settings = load_settings(options.config)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        if options.json:
+            print(json.dumps(document(refused(error, options.config))))
+        return EX_CONFIG
+    patience = Console(stderr=True)
+    waiting = patience.status("looking at cameras, broker and engine ...")
+    with waiting if patience.is_terminal else nullcontext():
+        findings = examine(settings)
+    if options.json:
+        print(json.dumps(document(findings), ensure_ascii=False))
+    else:
+        print_findings(findings, Console())
+    return EX_OK if all_well(findings) else EX_FAILED
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Look at all there is; takes as long as the slowest camera, and then the engine."""
+    data_dir = settings.service.data_dir
+    daemon = running_daemon(data_dir)
+    plans = settings.plans()
+    cameras = CameraProbes(plans)
+    findings = [
+        *review(settings),
+        *data_findings(data_dir),
+        clock_finding(time.time(), newest_record_seconds(data_dir)),
+        asyncio.run(daemon_finding(daemon, settings.service.control_socket)),
+    ]
+    if daemon is None:
+        findings.append(socket_finding(settings.service.control_socket))
+    findings.append(asyncio.run(broker_finding(settings, daemon_runs=daemon is not None)))
+    findings += cameras.findings(daemon_runs=daemon is not None)
+    if not plans:
+        findings.append(
+            warn("camera", "", "none is configured", "Add a [[cameras]] table to the settings.")
+        )
+    # Last, when nothing else takes the processor's time: its own is measured.
+    findings += asyncio.run(_engine(settings))
+    return findings
+
+
+async def _engine(settings: Settings) -> list[Finding]:
+    plans = [plan for plan in settings.plans() if plan.enabled]
+    kinds = [plan.clips for plan in plans] or [settings.clips]
+    # No baselines: what is judged here must not become part of anybody's normal.
+    engine = create_engine(settings.engine.kind, baseline_dir=None)
+    try:
+        test = await self_test(engine, kinds, SystemClock())
+    except EngineFailed as error:
+        cure = "Install edgewatch anew into a fresh environment; if it stays so, report this."
+        return [fail("engine", settings.engine.kind, str(error), cure)]
+    return engine_findings(test, plans, settings.engine.threshold)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edgewatch check",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings; default as for run")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
