@@ -58,7 +58,7 @@ class Service(Section):
     data_dir: FilePath = Path("/var/lib/edgewatch")
     control_socket: FilePath = Path("/run/edgewatch/control.sock")
     drain_seconds: Annotated[float, Field(gt=0, le=8)] = 3.0
-    """What clips in hand get at a stop, and the outbox again; edgewatch.service waits for both."""
+    """About how long a stop takes: half for the clips in hand, half for the outbox."""
     verdict_days: Annotated[int, Field(ge=1, le=3650)] = 14
 
     @field_validator("id")

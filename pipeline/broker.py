@@ -20,6 +20,7 @@ MAX_UNREAD_BYTES = 4_000_000
 """A client that leaves more than this unread (a subscriber stopped at its terminal) is cut off:
 otherwise what it does not read piles up in this process."""
 STOP_TIMEOUT_SECONDS = 0.8
+PASS_ON_POLL_SECONDS = 0.005
 
 _LISTENER = "default"
 
@@ -63,12 +64,16 @@ class EmbeddedBroker:
         log.info("embedded broker started", host=self._host, port=self._port)
 
     async def stop(self) -> None:
-        """Cut all clients off and free the port; within a second. Idempotent."""
+        """Pass on what was accepted, cut all clients off, free the port; within a second.
+
+        Idempotent.
+        """
         if self._server is None:
             return
         self._server.close()
         try:
             async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
+                await self._broker.pass_on()
                 await self._broker.shutdown()
                 # Who is still there never finished its CONNECT: amqtt does not know it.
                 for connection in self._connections.values():
@@ -89,7 +94,7 @@ class EmbeddedBroker:
             await self._broker.external_connected(connection, connection, _LISTENER)
         finally:
             del self._connections[task]
-            connection.abort()
+            await connection.close()
 
     def _why_not(self, error: OSError) -> str:
         where = f"port {self._port} on {self._host}"
@@ -168,6 +173,29 @@ def _make_broker() -> Any:
     )
 
     class LoopbackBroker(Broker):  # type: ignore[misc] # the base has no types
+        async def pass_on(self) -> None:
+            """Wait until what clients sent has been written to those who subscribed to it."""
+            while self._has_messages():
+                await asyncio.sleep(PASS_ON_POLL_SECONDS)
+
+        def _has_messages(self) -> bool:
+            waiting = [session.delivered_message_queue for session, _ in self.sessions.values()]
+            return any(not queue.empty() for queue in (self._broadcast_queue, *waiting))
+
+        async def _client_message_loop(self, session: Any, handler: Any) -> None:
+            # At a goodbye, amqtt 0.12 forgets what the client sent before, though it has been
+            # acknowledged. So the goodbye waits. To go when amqtt hands on first.
+            goodbye = handler.wait_disconnect
+
+            async def wait_disconnect() -> Any:
+                packet = await goodbye()
+                while not session.delivered_message_queue.empty():
+                    await asyncio.sleep(0)
+                return packet
+
+            handler.wait_disconnect = wait_disconnect
+            await super()._client_message_loop(session, handler)
+
         async def _publish_retained_messages_for_subscription(
             self, subscription: tuple[str, int], session: Any
         ) -> None:

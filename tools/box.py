@@ -31,9 +31,21 @@ def data_findings(data_dir: Path) -> Iterator[Finding]:
     """Look at folder, disk and records, and leave no trace: this may run as another user."""
     place = _nearest(data_dir)
     yield _folder(data_dir, place)
-    yield _disk(data_dir, place)
-    if (database := data_dir / "edgewatch.db").exists():
+    yield disk_finding(data_dir, shutil.disk_usage(place).free)
+    database = data_dir / "edgewatch.db"
+    if os.path.exists(database):
         yield _records(database)
+
+
+def disk_finding(data_dir: Path, free_bytes: int) -> Finding:
+    """Say whether there is room for what is to be kept."""
+    detail = f"{free_bytes / 1e9:.1f} GB free"
+    cure = "Free space on that disk, or set service.data_dir to one with more."
+    if free_bytes < TOO_LITTLE_BYTES:
+        return fail("disk", str(data_dir), f"full: {free_bytes / 1e6:.0f} MB free", cure)
+    if free_bytes < LITTLE_BYTES:
+        return warn("disk", str(data_dir), detail, cure)
+    return ok("disk", str(data_dir), detail)
 
 
 def socket_finding(path: Path) -> Finding:
@@ -126,17 +138,6 @@ def _as_root(data_dir: Path) -> Finding | None:
         f"belongs to {user}, and this check runs as root, who may do more",
         f"Check as the service's user: sudo -u {user} edgewatch check",
     )
-
-
-def _disk(data_dir: Path, place: Path) -> Finding:
-    free_bytes = shutil.disk_usage(place).free
-    detail = f"{free_bytes / 1e9:.1f} GB free"
-    cure = "Free space on that disk, or set service.data_dir to one with more."
-    if free_bytes < TOO_LITTLE_BYTES:
-        return fail("disk", str(data_dir), f"full: {free_bytes / 1e6:.0f} MB free", cure)
-    if free_bytes < LITTLE_BYTES:
-        return warn("disk", str(data_dir), detail, cure)
-    return ok("disk", str(data_dir), detail)
 
 
 def _records(database: Path) -> Finding:

@@ -1,4 +1,4 @@
-"""Probes of cameras: each opened once, all at the same time, until its first picture or too late."""
+"""Probes of cameras: each opened once, all at the same time, until its first picture."""
 
 from __future__ import annotations
 
@@ -96,8 +96,13 @@ def look(source: Source, plan: CameraPlan) -> Seen:
 class CameraProbes:
     """All cameras being looked at, from the moment this is made."""
 
-    def __init__(self, plans: Sequence[CameraPlan], look: Look = look) -> None:
-        self._until_seconds = time.monotonic() + PROBE_SECONDS
+    def __init__(
+        self,
+        plans: Sequence[CameraPlan],
+        look: Look = look,
+        limit_seconds: float = PROBE_SECONDS,
+    ) -> None:
+        self._until_seconds = time.monotonic() + limit_seconds
         self._looks = [_begin(plan, look) for plan in plans]
 
     def findings(self, *, daemon_runs: bool) -> list[Finding]:

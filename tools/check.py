@@ -23,7 +23,7 @@ from edgewatch.pipeline.errors import EngineFailed
 from edgewatch.tools.box import clock_finding, data_findings, newest_record_seconds, socket_finding
 from edgewatch.tools.broker_probe import broker_finding
 from edgewatch.tools.camera_probe import CameraProbes
-from edgewatch.tools.daemon_probe import daemon_finding, running_daemon
+from edgewatch.tools.daemon_probe import daemon_finding, tenant_of
 from edgewatch.tools.findings import Finding, all_well, document, fail, print_findings, warn
 from edgewatch.tools.self_test import engine_findings, self_test
 from edgewatch.tools.settings_review import refused, review
@@ -62,10 +62,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EX_CONFIG
     patience = Console(stderr=True)
     waiting = patience.status("looking at cameras, broker and engine ...")
-    with waiting if patience.is_terminal else nullcontext():
-        findings = examine(settings)
+    try:
+        with waiting if patience.is_terminal else nullcontext():
+            findings = examine(settings)
+    except KeyboardInterrupt:
+        sys.stderr.write("edgewatch check: interrupted\n")
+        return EX_FAILED
     if options.json:
-        print(json.dumps(document(findings), ensure_ascii=False))
+        print(json.dumps(document(findings)))
     else:
         print_findings(findings, Console())
     return EX_OK if all_well(findings) else EX_FAILED
@@ -74,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def examine(settings: Settings) -> list[Finding]:
     """Look at all there is; takes as long as the slowest camera, and then the engine."""
     data_dir = settings.service.data_dir
-    daemon = running_daemon(data_dir)
+    daemon = tenant_of(data_dir)
     plans = settings.plans()
     cameras = CameraProbes(plans)
     findings = [
@@ -83,10 +87,10 @@ def examine(settings: Settings) -> list[Finding]:
         clock_finding(time.time(), newest_record_seconds(data_dir)),
         asyncio.run(daemon_finding(daemon, settings.service.control_socket)),
     ]
-    if daemon is None:
+    if not daemon.is_daemon:
         findings.append(socket_finding(settings.service.control_socket))
-    findings.append(asyncio.run(broker_finding(settings, daemon_runs=daemon is not None)))
-    findings += cameras.findings(daemon_runs=daemon is not None)
+    findings.append(asyncio.run(broker_finding(settings, daemon_runs=daemon.is_daemon)))
+    findings += cameras.findings(daemon_runs=daemon.is_daemon)
     if not plans:
         findings.append(
             warn("camera", "", "none is configured", "Add a [[cameras]] table to the settings.")

@@ -7,8 +7,9 @@ import fcntl
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 
@@ -18,37 +19,51 @@ ANSWER_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class RunningDaemon:
-    """Who holds a data folder."""
+class Tenant:
+    """Who uses a data folder."""
 
-    process: str
-    """Its process id, "unknown" if the lock does not say."""
+    state: Literal["none", "daemon", "hidden"]
+    """Hidden: this user may not look."""
+    process: str = ""
+    """The daemon's process id."""
+
+    @property
+    def is_daemon(self) -> bool:
+        """Whether a daemon is known to be at work."""
+        return self.state == "daemon"
 
 
-def running_daemon(data_dir: Path) -> RunningDaemon | None:
-    """Return the daemon that holds the folder's lock (see `DataLock`), None if nobody does.
+def tenant_of(data_dir: Path) -> Tenant:
+    """Say whether a daemon holds the folder's lock (see `DataLock`).
 
-    The lock is tried, shared and for an instant, and neither made nor changed. One that this user
-    may not open says nothing: then None.
+    The lock is tried, shared and for an instant, and neither made nor changed.
     """
     try:
         lock = os.open(data_dir / "edgewatch.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError:
+        return Tenant("hidden")
     except OSError:
-        return None
+        return Tenant("none")
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        text = os.pread(lock, 32, 0).decode(errors="replace").strip()
-        return RunningDaemon(text if text.isdecimal() else "unknown")
+        return Tenant("daemon", os.pread(lock, 32, 0).decode(errors="replace").strip())
     finally:
         os.close(lock)
-    return None
+    return Tenant("none")
 
 
-async def daemon_finding(daemon: RunningDaemon | None, socket: Path) -> Finding:
+async def daemon_finding(daemon: Tenant, socket: Path) -> Finding:
     """Say what the daemon, if one runs, answers on its control socket."""
-    if daemon is None:
+    if daemon.state == "none":
         return ok("daemon", "", "none is running with this data folder")
+    if daemon.state == "hidden":
+        return warn(
+            "daemon",
+            "",
+            "whether one is running cannot be seen: this user may not read the data folder",
+            "Check as the daemon's user: sudo -u edgewatch edgewatch check",
+        )
     subject = f"process {daemon.process}"
     try:
         figures = await _status(socket)
@@ -71,9 +86,9 @@ def _healthy(subject: str, figures: Mapping[str, Any]) -> Finding:
     if trouble := store.get("trouble"):
         detail = f"is running; {trouble}"
         return warn("daemon", subject, detail, "Events wait in memory until that is mended.")
-    hours = figures.get("uptime_seconds", 0.0) / 3600
     clips = figures.get("clips_judged", 0)
-    detail = f"is running for {hours:.1f} h, {clips} clips judged by {engine.get('name')}"
+    up = timedelta(seconds=round(figures.get("uptime_seconds", 0.0)))
+    detail = f"has been running for {up}; {clips} clips judged by {engine.get('name')}"
     return ok("daemon", subject, detail)
 
 

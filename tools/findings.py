@@ -66,18 +66,19 @@ def print_findings(findings: Sequence[Finding], console: Console) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("", no_wrap=True)
     table.add_column("check", no_wrap=True)
-    table.add_column("of", overflow="fold")
     table.add_column("found", overflow="fold")
     for one in findings:
-        # As Text: paths and a camera's words may hold what rich would take for mark-up.
-        found = Text(one.detail)
-        if one.cure:
-            found.append(f"\n-> {one.cure}", style="bold")
-        table.add_row(
-            Text(one.status, style=_STYLES[one.status]), Text(one.name), Text(one.subject), found
-        )
+        table.add_row(Text(one.status, style=_STYLES[one.status]), Text(one.name), _found(one))
     console.print(table)
     console.print(Text(_sum(findings)))
+
+
+def _found(one: Finding) -> Text:
+    # As Text: paths and a camera's words may hold what rich would take for mark-up.
+    found = Text.assemble((one.subject, "bold"), ": " if one.subject else "", one.detail)
+    if one.cure:
+        found.append(f"\n-> {one.cure}", style=_STYLES[one.status])
+    return found
 
 
 def _sum(findings: Sequence[Finding]) -> str:

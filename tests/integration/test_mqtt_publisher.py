@@ -348,6 +348,21 @@ async def test_embedded_broker_stops_at_once_with_clients_and_starts_again() -> 
     await broker.stop()
 
 
+async def test_last_words_reach_the_subscriber_when_service_and_broker_end_together() -> None:
+    rows = [b"%d" % number for number in range(500)]
+    outbox = FakeOutbox()
+    broker = EmbeddedBroker(port=0)
+    await broker.start()
+    async with subscriber(broker.port) as reader:
+        async with running(make_publisher(broker.port, outbox)):
+            await reader.until_message(STATUS, b"online")
+            outbox.add(EVENTS, *rows)
+        await broker.stop()
+        await reader.lost.wait()
+    assert reader.payloads(EVENTS) == rows
+    assert reader.messages[-1] == (STATUS, b"offline")
+
+
 async def test_client_is_told_retained_messages_of_its_own_topics_only(
     embedded: EmbeddedBroker,
 ) -> None:

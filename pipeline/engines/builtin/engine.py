@@ -36,6 +36,7 @@ NEW_NORMAL_SECONDS = 600.0
 
 _LOOK_EVERY = 2
 _ALARMS_A_LESSON = 4
+_EARLY_ALARMS_A_LESSON = 2
 _ANSWERS_KEPT = 32
 
 
@@ -234,9 +235,10 @@ class BuiltinEngine:
         return list(steps.values())
 
     def _learn(self, camera: _Camera, clip: Clip, seen: _Seen, assessment: Assessment) -> None:
-        """Learn from a normal clip; from one alarm in four the figures alone, cut to normal.
+        """Learn from a normal clip; from alarms little, and only figures cut to normal.
 
-        So an incident leaves no mark, and a habit that alarms is got used to in time.
+        One alarm in four counts, one in two before a baseline exists: so an incident leaves
+        hardly a mark, and a habit that alarms is got used to in time.
         """
         figures = fusion.remembered(seen.peaks, assessment)
         camera.memory.directions.learn(seen.courses[: len(seen.courses) // 2 + 1])
@@ -245,7 +247,8 @@ class BuiltinEngine:
                 camera.alarmed_since_seconds = clip.start_seconds
             if clip.end_seconds - camera.alarmed_since_seconds < NEW_NORMAL_SECONDS:
                 camera.alarms += 1
-                if camera.alarms % _ALARMS_A_LESSON == 0:
+                lesson = _ALARMS_A_LESSON if camera.memory.has_baseline else _EARLY_ALARMS_A_LESSON
+                if camera.alarms % lesson == 0:
                     camera.memory.remember(figures)
                 return
             log.info("long alarm is taken for the new normal", camera=clip.camera)

@@ -40,7 +40,9 @@ _DISORDER_WEIGHT = 0.5
 _DISORDER_LIMIT = 1.5
 _HALF_TOTAL = 3.0
 _STEEPNESS = 1.6
-_CAP_DEVIATIONS = 2.5
+_CAP_DEVIATIONS = 2.0
+_TAILS = ((0.75, 0.674, 1), (0.95, 1.645, 20), (0.99, 2.326, 100))
+"""Quantiles, how many spreads above the median a normal distribution has them, clips needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +143,15 @@ def expect(prior: Prior, *, moving: bool, past: npt.NDArray[np.floating]) -> Exp
     if past.size == 0:
         return Expectation(general, math.hypot(_BETWEEN_CAMERAS, _WITHIN_CAMERA), prior.floor)
     logs = np.log(past.astype(np.float64) + prior.floor)
-    low, median, high, highest = np.quantile(logs, (0.25, 0.5, 0.95, 0.99)).tolist()
+    median = float(np.median(logs))
+    # The upper tail counts as much as the middle, as soon as there is one: a street that is empty
+    # nine clips in ten has no spread by its quartiles, and yet its cars are normal.
+    seen = max(
+        (float(np.quantile(logs, quantile)) - median) / reach
+        for quantile, reach, least in _TAILS
+        if past.size >= least
+    )
     worth = _CLIP_WORTH * past.size * (_QUIET_WORTH if median < general else 1.0)
-    # The upper tail counts as much as the middle: a street that is empty nine clips in ten has
-    # no spread by its quartiles, and yet its cars are normal.
-    seen = max((median - low) / 0.674, (high - median) / 1.645, (highest - median) / 2.326)
     within = (_SPREAD_TRUST * _WITHIN_CAMERA**2 + worth * seen**2) / (_SPREAD_TRUST + worth)
     within = max(within, _LEAST_SPREAD**2)
     precision = 1.0 / _BETWEEN_CAMERAS**2 + worth / within
