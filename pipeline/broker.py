@@ -10,6 +10,7 @@ import asyncio
 import errno
 import logging
 import ssl
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -20,7 +21,9 @@ MAX_UNREAD_BYTES = 4_000_000
 """A client that leaves more than this unread (a subscriber stopped at its terminal) is cut off:
 otherwise what it does not read piles up in this process."""
 STOP_TIMEOUT_SECONDS = 0.8
-PASS_ON_POLL_SECONDS = 0.005
+QUIET_TURNS = 100
+"""Turns of the loop without a waiting message after which all are taken to be passed on."""
+LINGER_SECONDS = 0.3
 
 _LISTENER = "default"
 
@@ -75,9 +78,10 @@ class EmbeddedBroker:
             async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
                 await self._broker.pass_on()
                 await self._broker.shutdown()
-                # Who is still there never finished its CONNECT: amqtt does not know it.
                 for connection in self._connections.values():
-                    connection.abort()
+                    if not connection.ended:
+                        # It never finished its CONNECT: amqtt does not know it.
+                        connection.abort()
                 while self._connections:
                     await asyncio.wait(self._connections)
         except TimeoutError:
@@ -93,8 +97,8 @@ class EmbeddedBroker:
         try:
             await self._broker.external_connected(connection, connection, _LISTENER)
         finally:
+            await connection.linger()
             del self._connections[task]
-            await connection.close()
 
     def _why_not(self, error: OSError) -> str:
         where = f"port {self._port} on {self._host}"
@@ -116,6 +120,8 @@ class _Connection:
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.ended = False
+        """Nothing more will be written."""
         self._reader = reader
         self._writer = writer
 
@@ -130,7 +136,7 @@ class _Connection:
     def write(self, data: bytes) -> None:
         """Send, or cut the client off if it has left too much unread."""
         transport = self._writer.transport
-        if transport.is_closing():
+        if self.ended or transport.is_closing():
             return
         if transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
             log.warning("embedded broker cut a client off", unread_bytes=MAX_UNREAD_BYTES)
@@ -151,8 +157,23 @@ class _Connection:
         return None
 
     async def close(self) -> None:
-        """Send what is still there and close, without waiting for the client."""
-        self._writer.close()
+        """Tell the client that nothing more comes; what is still on its way arrives."""
+        if not self.ended and not self._writer.transport.is_closing():
+            self._writer.write_eof()
+        self.ended = True
+
+    async def linger(self) -> None:
+        """Close once the client has, or after a moment.
+
+        A socket that is closed while input lies unread (a subscriber's acknowledgements) is
+        reset, and what the client has not read yet is gone.
+        """
+        await self.close()
+        with suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while await self._reader.read(65536):
+                    pass
+        self.abort()
 
     def abort(self) -> None:
         """Close now; what was not sent is lost."""
@@ -175,8 +196,12 @@ def _make_broker() -> Any:
     class LoopbackBroker(Broker):  # type: ignore[misc] # the base has no types
         async def pass_on(self) -> None:
             """Wait until what clients sent has been written to those who subscribed to it."""
-            while self._has_messages():
-                await asyncio.sleep(PASS_ON_POLL_SECONDS)
+            # A message is in no queue while amqtt works on it, and each of its steps takes at
+            # most one turn of the loop.
+            quiet_turns = 0
+            while quiet_turns < QUIET_TURNS:
+                await asyncio.sleep(0)
+                quiet_turns = 0 if self._has_messages() else quiet_turns + 1
 
         def _has_messages(self) -> bool:
             waiting = [session.delivered_message_queue for session, _ in self.sessions.values()]
@@ -189,7 +214,7 @@ def _make_broker() -> Any:
 
             async def wait_disconnect() -> Any:
                 packet = await goodbye()
-                while not session.delivered_message_queue.empty():
+                while not session.delivered_message_queue.empty():  # noqa: ASYNC110 - likewise
                     await asyncio.sleep(0)
                 return packet
 

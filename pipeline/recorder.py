@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from edgewatch.pipeline.errors import CameraError, EdgewatchError
 from edgewatch.pipeline.thumbnails import Thumbnail, WorstClips
@@ -16,6 +17,11 @@ from edgewatch.pipeline.watch import Observer
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """What was found in one recording."""
+
+    # Pictures are bytes, which JSON does not have.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        ser_json_bytes="base64", val_json_bytes="base64"
+    )
 
     camera: CameraName
     info: SourceInfo | None

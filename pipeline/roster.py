@@ -9,7 +9,7 @@ from functools import partial
 
 from edgewatch.pipeline.chronicle import Chronicle
 from edgewatch.pipeline.clock import Clock
-from edgewatch.pipeline.errors import EdgewatchError
+from edgewatch.pipeline.errors import CameraUnreachable, EdgewatchError
 from edgewatch.pipeline.events import NewId
 from edgewatch.pipeline.ids import uuid7
 from edgewatch.pipeline.mailbox import Mailbox
@@ -109,6 +109,7 @@ class Roster:
         """Give up on threads that did not end in time; what they still hold is lost."""
         for watch in self:
             if watch.mailbox is not None:
+                watch.through = True
                 watch.mailbox.close()
 
     def switch(self, watch: Watch) -> None:
@@ -123,7 +124,12 @@ class Roster:
 
     def ended(self) -> list[Watch]:
         """Return the watches whose thread has ended and whose clips are all judged."""
-        through = [watch for watch in self if watch.mailbox is not None and watch.mailbox.finished]
+        # Not by the mailbox alone: it is closed before the thread's last words are heard here.
+        through = [
+            watch
+            for watch in self
+            if watch.through and watch.mailbox is not None and watch.mailbox.finished
+        ]
         return through + [watch for watch in self if watch.removed and not watch.running]
 
     def finish(self, watch: Watch) -> None:
@@ -131,6 +137,7 @@ class Roster:
         watch.mailbox = None
         watch.thread = None
         if watch.removed or not watch.feed.live:
+            watch.error = watch.error or _cut_short(watch)
             del self._watches[watch.camera]
             self._chronicle.end(watch)
             watch.finished.set()
@@ -156,6 +163,7 @@ class Roster:
             on_end=lambda error: _call_in(loop, partial(self._end, watch, error)),
         )
         watch.mailbox = mailbox
+        watch.stopped = watch.through = False
         watch.thread = self._open_camera(watch.feed, watch.next_index, mailbox, reports)
         watch.thread.start()
 
@@ -170,12 +178,22 @@ class Roster:
     @staticmethod
     def _end(watch: Watch, error: EdgewatchError | None) -> None:
         watch.error = watch.error or error
+        watch.through = True
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
     """Run a call on the loop; a thread that outlived the loop has nobody left to tell."""
     if not loop.is_closed():
         loop.call_soon_threadsafe(call)
+
+
+def _cut_short(watch: Watch) -> EdgewatchError | None:
+    """Say that a recording was stopped before its end: what was judged is not all of it."""
+    if watch.feed.live or not watch.stopped or watch.health.reason == "ended":
+        return None
+    return CameraUnreachable(
+        "interrupted", f"{watch.feed.source.display} was not read to its end: it was interrupted."
+    )
 
 
 def lost_events(watch: Watch, now_seconds: float) -> list[Event]:

@@ -152,6 +152,10 @@ class Watch:
         self.thread: CameraThread | None = None
         self.next_index = 0
         self.error: EdgewatchError | None = None
+        self.stopped = False
+        """Its thread was asked to end."""
+        self.through = False
+        """Its thread has said its last word; what it said before has been heard."""
         self.over = False
         """A live recording came to its end: it is not opened again."""
         self.removed = False
@@ -173,6 +177,7 @@ class Watch:
     def stop(self) -> None:
         """Ask its thread to end; the mailbox closes when it has."""
         if self.thread:
+            self.stopped = True
             self.thread.stop()
 
     def off_reason(self, now: datetime) -> Coverage | None:

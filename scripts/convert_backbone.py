@@ -65,7 +65,7 @@ class Graph:
         self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
         return output
 
-    def constant(self, name: str, value: npt.NDArray[np.generic]) -> str:
+    def constant(self, name: str, value: npt.NDArray[np.generic] | np.generic) -> str:
         """Store an array as it is."""
         self.initializers.append(numpy_helper.from_array(np.asarray(value), name))
         return name
@@ -115,7 +115,8 @@ def build(weights: Mapping[str, Array]) -> onnx.ModelProto:
     index = 0
     for repeats, _kernel, first_stride, expansion in STAGES:
         for repeat in range(repeats):
-            x = block(graph, x, index, stride=1 if repeat else first_stride, expansion=expansion)
+            stride = 1 if repeat else first_stride
+            x = block(graph, x, index, stride=stride, expansion=expansion, first=repeat == 0)
             index += 1
     graph.add("Squeeze", x, graph.constant("axes", np.array([0], np.int64)), output="features")
     picture = helper.make_tensor_value_info("pixels", TensorProto.UINT8, [1, "height", "width", 3])
@@ -134,15 +135,14 @@ def build(weights: Mapping[str, Array]) -> onnx.ModelProto:
     return model
 
 
-def block(graph: Graph, x: str, index: int, *, stride: int, expansion: int) -> str:
-    """Inverted residual: widen, filter each channel, narrow; add the input where sizes allow."""
+def block(graph: Graph, x: str, index: int, *, stride: int, expansion: int, first: bool) -> str:
+    """Inverted residual: widen, filter, narrow; add the input, but in a stage's first block."""
     name, entry = f"_blocks.{index}", x
     if expansion > 1:
         x = graph.convolve(x, f"{name}._expand_conv", f"{name}._bn0", stride=1, relu6=True)
     x = graph.convolve(x, f"{name}._depthwise_conv", f"{name}._bn1", stride=stride, relu6=True)
     x = graph.convolve(x, f"{name}._project_conv", f"{name}._bn2", stride=1, relu6=False)
-    first_of_stage = index in np.cumsum([0, *(stage[0] for stage in STAGES)])
-    return x if first_of_stage else graph.add("Add", x, entry, output=f"{name}.sum")
+    return x if first else graph.add("Add", x, entry, output=f"{name}.sum")
 
 
 def read_weights() -> dict[str, Array]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -136,7 +137,7 @@ def _as_root(data_dir: Path) -> Finding | None:
         "data_dir",
         str(data_dir),
         f"belongs to {user}, and this check runs as root, who may do more",
-        f"Check as the service's user: sudo -u {user} edgewatch check",
+        f"Check as the service's user: sudo -u {shlex.quote(user)} edgewatch check",
     )
 
 

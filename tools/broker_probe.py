@@ -15,9 +15,13 @@ from edgewatch.pipeline.mqtt_link import client_for, connected, failure_of, subs
 from edgewatch.pipeline.wiring import broker_address
 from edgewatch.tools.findings import Finding, fail, ok, warn
 
-_TLS_CURE = (
+_TRUST_CURE = (
     "Check port, tls and ca_file in [mqtt]: the broker's certificate must be signed by that "
     "authority, be in date, and name the host as it is written there."
+)
+_SILENCE_CURE = (
+    "Check host, port and tls in [mqtt]: a broker that speaks TLS there is silent to who does not, "
+    "and the other way round."
 )
 
 
@@ -50,9 +54,7 @@ async def _connect(settings: Settings) -> Finding:
     except (aiomqtt.MqttError, DeliveryError, OSError, UnicodeError) as error:
         # UnicodeError: a host name that cannot be looked up.
         detail, cure = _split(failure_of(error, address).detail, "; ")
-        if isinstance(error.__context__, ssl.SSLError):
-            cure = _TLS_CURE
-        return fail("broker", _subject(settings), detail, cure)
+        return fail("broker", _subject(settings), detail, _better_cure(error) or cure)
     if not hears:
         return warn(
             "broker",
@@ -63,6 +65,16 @@ async def _connect(settings: Settings) -> Finding:
     who = f", as {address.username!r}" if address.username else ""
     how = "with TLS" if address.tls else "without TLS"
     return ok("broker", _subject(settings), f"connected in {took_ms:.0f} ms {how}{who}")
+
+
+def _better_cure(error: BaseException) -> str | None:
+    """Tell apart what the client's own error, a text, does not: by what it was made of."""
+    match error.__context__:
+        case ssl.SSLError():
+            return _TRUST_CURE
+        case TimeoutError() | ConnectionResetError():
+            return _SILENCE_CURE
+    return None
 
 
 def _subject(settings: Settings) -> str:

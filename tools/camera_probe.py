@@ -102,6 +102,7 @@ class CameraProbes:
         look: Look = look,
         limit_seconds: float = PROBE_SECONDS,
     ) -> None:
+        self._limit_seconds = limit_seconds
         self._until_seconds = time.monotonic() + limit_seconds
         self._looks = [_begin(plan, look) for plan in plans]
 
@@ -111,10 +112,22 @@ class CameraProbes:
         for one in self._looks:
             if isinstance(one, CameraProbe):
                 one.wait(self._until_seconds - time.monotonic())
-                findings.append(_finding(one, daemon_runs=daemon_runs))
+                findings.append(self._finding(one, daemon_runs=daemon_runs))
             else:
                 findings.append(one)
         return findings
+
+    def _finding(self, one: CameraProbe, *, daemon_runs: bool) -> Finding:
+        name, display = one.plan.name, one.source.display
+        if one.seen is not None:
+            return _seen(one.plan, one.source, one.seen)
+        if one.error is None:
+            detail = f"{display} gave no picture within {self._limit_seconds:g} s"
+            return fail("camera", name, detail, _CURES["timed_out"])
+        if daemon_runs and one.source.kind == "device":
+            cure = "A device serves one program, and the daemon is running: its health topic tells."
+            return warn("camera", name, str(one.error), cure)
+        return fail("camera", name, str(one.error), _cure(one.error, one.source))
 
 
 def _begin(plan: CameraPlan, look: Look) -> CameraProbe | Finding:
@@ -124,19 +137,6 @@ def _begin(plan: CameraPlan, look: Look) -> CameraProbe | Finding:
         return CameraProbe(plan, look)
     except ValueError as error:
         return fail("camera", plan.name, str(error), "Correct url and password_file.")
-
-
-def _finding(one: CameraProbe, *, daemon_runs: bool) -> Finding:
-    name, display = one.plan.name, one.source.display
-    if one.seen is not None:
-        return _seen(one.plan, one.source, one.seen)
-    if one.error is None:
-        detail = f"{display} gave no picture within {PROBE_SECONDS:g} s"
-        return fail("camera", name, detail, _CURES["timed_out"])
-    if daemon_runs and one.source.kind == "device":
-        cure = "A device serves one program, and the daemon is running: its health topic tells."
-        return warn("camera", name, str(one.error), cure)
-    return fail("camera", name, str(one.error), _cure(one.error, one.source))
 
 
 def _cure(error: CameraError, source: Source) -> str:

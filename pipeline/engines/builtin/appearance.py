@@ -9,7 +9,7 @@ from importlib import resources
 import cv2
 import numpy as np
 import numpy.typing as npt
-import onnxruntime  # type: ignore[import-untyped]  # ships no types
+import onnxruntime
 
 from edgewatch.pipeline.engines.builtin.motion import Peak, scaled_size
 from edgewatch.pipeline.types import Pixels

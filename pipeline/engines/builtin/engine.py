@@ -55,6 +55,9 @@ class _Camera:
     """What the engine keeps for a camera."""
 
     memory: CameraMemory
+    path: Path | None = None
+    """Where its baseline is kept; None for recordings, which leave nothing behind."""
+    flow_meter: FlowMeter = field(default_factory=FlowMeter)
     looks: dict[int, Look] = field(default_factory=dict)
     """By frame index; only frames of the clip judged last, which the next one shares."""
     steps: dict[tuple[int, int], Step] = field(default_factory=dict)
@@ -78,7 +81,6 @@ class BuiltinEngine:
         """`baseline_dir`: where baselines are kept as `<camera>.npz`; None keeps nothing."""
         self._baseline_dir = baseline_dir
         self._cameras: dict[CameraName, _Camera] = {}
-        self._flow_meter = FlowMeter()
         self._backbone: Backbone | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._look_thread: ThreadPoolExecutor | None = None
@@ -139,7 +141,7 @@ class BuiltinEngine:
         blank = np.zeros((196, 336, 3), np.uint8)
         self._backbone.look(blank)
         small = motion.shrink(blank)
-        self._flow_meter.step(small, small, 0.25)
+        FlowMeter().step(small, small, 0.25)
 
     def _judge(self, clip: Clip) -> Answer:
         camera = self._camera(clip)
@@ -163,17 +165,18 @@ class BuiltinEngine:
         height, width = clip.frames[0].pixels.shape[:2]
         camera = self._cameras.get(clip.camera)
         if camera is None:
-            path = self._path(clip.camera)
+            # A recording is judged by itself, or a second replay would give other scores.
+            path = None if clip.replay else self._path(clip.camera)
             memory = (
                 load_memory(clip.camera, path, width, height)
                 if path
                 else CameraMemory(width, height)
             )
-            camera = self._cameras[clip.camera] = _Camera(memory)
+            camera = self._cameras[clip.camera] = _Camera(memory, path)
         elif camera.memory.size != (width, height):
             log.info("picture size changed, learning anew", camera=clip.camera)
             camera = self._cameras[clip.camera] = _Camera(
-                CameraMemory(width, height), answers=camera.answers
+                CameraMemory(width, height), camera.path, answers=camera.answers
             )
         return camera
 
@@ -229,7 +232,7 @@ class BuiltinEngine:
                 earlier = motion.shrink(before.pixels) if small is None else small
                 small = motion.shrink(after.pixels)
                 seconds = after.media_seconds - before.media_seconds
-                step = self._flow_meter.step(earlier, small, seconds)
+                step = camera.flow_meter.step(earlier, small, seconds)
             steps[pair] = step
         camera.steps = steps
         return list(steps.values())
@@ -266,14 +269,13 @@ class BuiltinEngine:
             self._save(clip.camera, camera)
 
     def _save(self, name: CameraName, camera: _Camera) -> None:
-        path = self._path(name)
-        if path is None or camera.memory.learnt_clips == 0:
+        if camera.path is None or camera.memory.learnt_clips == 0:
             return
         try:
-            camera.memory.save(path)
+            camera.memory.save(camera.path)
         except OSError as error:
             # Learning goes on in memory; the next save tries again.
-            log.warning("baseline not saved", camera=name, path=str(path), error=str(error))
+            log.warning("baseline not saved", camera=name, path=str(camera.path), error=str(error))
 
     def _forget(self, name: CameraName) -> None:
         camera = self._cameras.pop(name, None)

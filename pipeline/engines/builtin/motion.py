@@ -84,10 +84,15 @@ def shrink(pixels: Pixels) -> npt.NDArray[np.uint8]:
 
 
 class FlowMeter:
-    """Measures steps; keeps the flow algorithm's buffers, so one for each thread."""
+    """Measures steps between pictures of one size: one for each camera and size.
+
+    OpenCV's DIS keeps buffers, and keeps the finest level of its pyramid that it chose for the
+    first size it met; so that level is set, and a meter never meets two sizes.
+    """
 
     def __init__(self) -> None:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._flow.setFinestScale(0)
 
     def step(
         self, before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8], seconds: float
