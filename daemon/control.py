@@ -50,7 +50,10 @@ class ControlSocket:
         application = web.Application()
         application.router.add_get("/status", self._status)
         application.router.add_post("/replay", self._replay)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
+        # A client that went away wants no answer: its recordings are not judged to their end.
+        runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=0.5, handler_cancellation=True
+        )
         await runner.setup()
         try:
             await self._listen(runner)

@@ -85,17 +85,11 @@ class Reports:
             "store": {"trouble": store.trouble, "events_waiting": store.events_waiting},
         }
 
-    async def _stats(self) -> None:
-        self._pipeline.announcer.stats(await self.figures())
+    async def coverage_of(self, camera: CameraName) -> tuple[Mapping[Coverage, int], float]:
+        """Sum a camera's last 24 hours in milliseconds; also returns their end (Unix time).
 
-    async def _coverage(self) -> None:
-        for watch in self._pipeline.flow.watches:
-            if watch.feed.live:
-                totals, end_seconds = await self._totals(watch.camera)
-                self._pipeline.announcer.coverage(watch.camera, totals, end_seconds)
-
-    async def _totals(self, camera: CameraName) -> tuple[Mapping[Coverage, int], float]:
-        """Sum the last 24 h up to where the ledger is settled."""
+        They end where the ledger is settled, so that time still open counts as neither.
+        """
         now_ms = round(self._clock.wall_seconds() * 1000)
         since_ms = now_ms - round((DAY_SECONDS + COVERAGE_LAG_SECONDS) * 1000)
         intervals = await self._pipeline.store.coverage(camera, since_ms, now_ms)
@@ -103,6 +97,15 @@ class Reports:
         until_ms = max(settled_ms, now_ms - round(COVERAGE_LAG_SECONDS * 1000))
         day_ms = round(DAY_SECONDS * 1000)
         return coverage_totals(intervals, until_ms - day_ms, until_ms), until_ms / 1000
+
+    async def _stats(self) -> None:
+        self._pipeline.announcer.stats(await self.figures())
+
+    async def _coverage(self) -> None:
+        for watch in self._pipeline.flow.watches:
+            if watch.feed.live:
+                totals, end_seconds = await self.coverage_of(watch.camera)
+                self._pipeline.announcer.coverage(watch.camera, totals, end_seconds)
 
     async def _prune(self) -> None:
         settings = self._pipeline.settings

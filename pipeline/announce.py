@@ -15,7 +15,7 @@ from edgewatch.pipeline.types import CameraName, CameraState, Coverage, Event, H
 class Speaker(Protocol):
     """Who carries messages that need no outbox to the broker; never waits."""
 
-    def retain(self, topic: str, payload: bytes) -> None:
+    def retain(self, topic: str, payload: bytes, *, qos: int = 1) -> None:
         """Publish retained, now and on each connect; the newest of a topic counts."""
 
     def forget(self, topic: str) -> None:
@@ -85,7 +85,7 @@ class Announcer:
     def stats(self, figures: Mapping[str, Any]) -> None:
         """Publish the figures of the service."""
         payload = messages.stats_payload(figures, now_seconds=self._clock.wall_seconds())
-        self._keep(self._topics.stats, payload)
+        self._keep(self._topics.stats, payload, qos=0)
 
     def event_message(self, event: Event) -> OutboxMessage | None:
         """Return what the outbox must send of an event; None if it is only recorded."""
@@ -106,10 +106,10 @@ class Announcer:
             ):
                 self._speaker.forget(topic)
 
-    def _keep(self, topic: str, payload: Mapping[str, Any]) -> None:
+    def _keep(self, topic: str, payload: Mapping[str, Any], *, qos: int = 1) -> None:
         if self._speaker is None:
             return
         if self._topics.replay:
             self._speaker.send(topic, messages.encode(payload))
         else:
-            self._speaker.retain(topic, messages.encode(payload))
+            self._speaker.retain(topic, messages.encode(payload), qos=qos)

@@ -51,7 +51,7 @@ class FakeSpeaker:
         self.retained: dict[str, Any] = {}
         self.sent: list[tuple[str, Any]] = []
 
-    def retain(self, topic: str, payload: bytes) -> None:
+    def retain(self, topic: str, payload: bytes, *, qos: int = 1) -> None:
         self.retained[topic] = json.loads(payload)
 
     def forget(self, topic: str) -> None:
