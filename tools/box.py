@@ -29,7 +29,10 @@ LONGEST_SOCKET_PATH_BYTES = 107
 
 
 def data_findings(data_dir: Path) -> Iterator[Finding]:
-    """Look at folder, disk and records, and leave no trace: this may run as another user."""
+    """Look at folder, disk and records, and leave nothing that the service could not use.
+
+    This may run as root. What SQLite makes to read records (-wal, -shm) it gives to their owner.
+    """
     place = _nearest(data_dir)
     yield _folder(data_dir, place)
     yield disk_finding(data_dir, shutil.disk_usage(place).free)
