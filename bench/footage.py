@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -14,27 +15,36 @@ from edgewatch.pipeline.scenes.procedural import DriveScene
 SIZE = (640, 360)
 FPS = 25
 DRAWN_SECONDS = 8.0
-REPEATS = 6
-"""Drawing costs more than all else; what is measured does not depend on what is seen."""
-SECONDS = DRAWN_SECONDS * REPEATS
+"""Drawing costs more than all else, so a short stretch is drawn and repeated: what is measured
+does not depend on what is seen."""
 SEED = 3
 
 
-def footage() -> Path:
-    """Return the path of an mp4 of `SECONDS`, 640 x 360, made at the first call and kept.
+def footage(seconds: float) -> Path:
+    """Return the path of an mp4 of at least `seconds`, 640 x 360, made at the first call and kept.
 
-    H.264 (main profile, 25 fps, a key frame every 2 s, no B-frames), about 1 Mbit/s.
+    H.264 (main profile, 25 fps, a key frame every 2 s, no B-frames), about 0.4 Mbit/s. It is
+    as long as `length_seconds` says.
     """
     folder = Path(tempfile.gettempdir()) / "edgewatch-bench"
-    path = folder / f"drive-{SIZE[0]}x{SIZE[1]}-{FPS}fps-{SECONDS:g}s-{SEED}.mp4"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as work:
-            drawn, repeated = Path(work) / "drawn.mp4", Path(work) / "repeated.mp4"
-            _draw(drawn)
-            _repeat(drawn, repeated)
-            repeated.replace(path)
-    return path
+    folder.mkdir(parents=True, exist_ok=True)
+    kind = f"{SIZE[0]}x{SIZE[1]}-{FPS}fps-seed{SEED}"
+    drawn = folder / f"drive-{kind}-{DRAWN_SECONDS:g}s.mp4"
+    long = folder / f"drive-{kind}-{length_seconds(seconds):g}s.mp4"
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        unfinished = Path(work) / "footage.mp4"
+        if not drawn.exists():
+            _draw(unfinished)
+            unfinished.replace(drawn)
+        if not long.exists():
+            _repeat(drawn, round(length_seconds(seconds) / DRAWN_SECONDS), unfinished)
+            unfinished.replace(long)
+    return long
+
+
+def length_seconds(seconds: float) -> float:
+    """Return how long the footage is that is at least `seconds` long."""
+    return math.ceil(seconds / DRAWN_SECONDS) * DRAWN_SECONDS
 
 
 def _draw(path: Path) -> None:
@@ -52,11 +62,11 @@ def _draw(path: Path) -> None:
         container.mux(stream.encode(None))
 
 
-def _repeat(drawn: Path, path: Path) -> None:
+def _repeat(drawn: Path, times: int, path: Path) -> None:
     """Put the drawn stretch behind itself, without encoding it again."""
     with av.open(str(path), "w") as out:
         stream: VideoStream | None = None
-        for repeat in range(REPEATS):
+        for repeat in range(times):
             with av.open(str(drawn)) as container:
                 source = container.streams.video[0]
                 stream = stream or out.add_stream_from_template(source)

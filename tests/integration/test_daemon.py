@@ -24,7 +24,6 @@ from tests.integration.mosquitto import (
     subscriber,
 )
 from tests.integration.processes import (
-    Program,
     daemon,
     edgewatch,
     file_camera,
@@ -349,7 +348,7 @@ async def test_embedded_broker_serves_subscribers_and_a_taken_port_exits_with_75
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("[engine]\nkind = 'magic'\n", "magic"),
+        ("[engine]\nkind = 'magic'\n", "kind"),
         ("[mqtt\n", "TOML"),
         ("[clips]\nsecond = 5.0\n", "seconds"),
         ("[[cameras]]\nname = 'a'\nurl = '/a.mp4'\n" * 2, '"a"'),

@@ -106,7 +106,7 @@ def load_memory(camera: CameraName, path: Path, width: int, height: int) -> Came
     """Read a camera's memory; start anew, with a warning, where the file is not usable."""
     fresh = CameraMemory(width, height)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             if int(file["version"]) != VERSION:
                 raise ValueError(f"version {int(file['version'])} is not {VERSION}")
             stored = {name: file[name] for name in file.files}
