@@ -27,7 +27,6 @@ from edgewatch.pipeline.playlist import Playlist, recording_feed
 from edgewatch.pipeline.recorder import Recorded, Recorder
 from edgewatch.pipeline.types import CameraName
 from edgewatch.pipeline.wiring import assembled
-from edgewatch.tools.hand_over import hand_over
 from edgewatch.tools.labels import Labels, RecordingLabel, read_labels
 from edgewatch.tools.progress import ReplayProgress
 from edgewatch.tools.recordings import Found, Recording, find_recordings
@@ -151,6 +150,8 @@ def _judge(
     if not found.recordings:
         return Judged({}, settings.engine.kind, 0)
     if options.to:
+        from edgewatch.tools.hand_over import hand_over  # aiohttp: only who asks a daemon pays
+
         recorded = asyncio.run(
             hand_over(options.to, found.recordings, camera=options.camera, speed=options.speed)
         )
