@@ -318,13 +318,16 @@ class CameraThread:
             earliest_seconds = self._last_time_seconds + 1.0 / self._fps
             if video.is_finite or time_seconds > earliest_seconds - MOST_DRIFT_SECONDS:
                 time_seconds = max(time_seconds, earliest_seconds)
+        # A seam that was pushed back is also played later, or a looping file would run ever further
+        # ahead of the clock.
+        ahead_seconds = 0.0 if self._replay else time_seconds - self._clock.wall_seconds()
         speed = self._speed
         if speed is None and video.is_finite and self._source.kind == "http" and not self._replay:
             speed = 1.0  # a recording behind http:// that stands for a live camera
         return _Anchor(
             origin_seconds=time_seconds - media_seconds,
             paced_media_seconds=media_seconds,
-            paced_monotonic_seconds=self._clock.monotonic_seconds(),
+            paced_monotonic_seconds=self._clock.monotonic_seconds() + max(0.0, ahead_seconds),
             speed=speed,
         )
 

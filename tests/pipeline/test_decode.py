@@ -199,6 +199,21 @@ def test_a_looping_recording_stays_online_and_no_window_spans_its_seam(recording
     assert starts == sorted(set(starts))
 
 
+def test_a_looping_recording_does_not_run_ahead_of_the_clock(recording: Path) -> None:
+    """The footage of a clip is over when the clip is handed over, after however many rounds."""
+    ahead_seconds: list[float] = []
+
+    class Watching(Outlet):
+        def offer(self, clip: Clip, /) -> bool:
+            ahead_seconds.append(clip.frames[-1].time_seconds - run.clock.wall_seconds())
+            return super().offer(clip)
+
+    run = Run(recording, speed=1.0, loop=True, outlet=Watching(room=60))
+    run.finish()
+    assert len(run.infos) >= 6
+    assert max(ahead_seconds) < 0.01
+
+
 def test_a_closed_outlet_ends_the_camera(recording: Path) -> None:
     run = Run(recording, loop=True, outlet=Outlet(room=3)).finish()
     assert run.thread.stats().clips == 3
