@@ -18,7 +18,7 @@ import edgewatch
 from edgewatch.config.errors import ConfigError
 from edgewatch.config.settings import Settings, load_settings
 from edgewatch.daemon.exits import EX_CONFIG, EX_OK, EX_SOFTWARE, EX_TEMPFAIL
-from edgewatch.daemon.logs import configure_logs
+from edgewatch.daemon.logs import configure_logs, let_go_of_output
 
 COMMANDS = {
     "run": "watch the configured cameras until stopped",
@@ -93,6 +93,8 @@ def run(argv: Sequence[str]) -> int:
     except Exception:  # whatever it is, systemd must see a fault and the journal its traceback
         log.exception("internal fault")
         return EX_SOFTWARE
+    finally:
+        let_go_of_output()
 
 
 async def _serve(settings: Settings, reload: partial[Settings]) -> int:

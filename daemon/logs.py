@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
-from typing import TextIO
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -29,7 +31,7 @@ def configure_logs(
     `level`: debug, info, warning or error; None takes EDGEWATCH_LOG, else `default`. An unknown
     level counts as `default` and is said. `stream`: standard output unless given.
     """
-    out = stream or sys.stdout
+    out = cast(TextIO, _Lenient(stream or sys.stdout))
     wanted = (level or os.environ.get("EDGEWATCH_LOG") or default).lower()
     number = LEVELS.get(wanted, LEVELS[default])
     person = out.isatty()
@@ -45,6 +47,36 @@ def configure_logs(
         structlog.get_logger(__name__).warning(
             "unknown log level", given=wanted, known=sorted(LEVELS), used=default
         )
+
+
+def let_go_of_output() -> None:
+    """Give up lines that nobody takes: at the exit, Python would fail over them (status 120)."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+class _Lenient(io.TextIOBase):
+    """A stream that loses lines rather than raise: a full disk or a closed pipe behind the log
+    must not end the service."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str, /) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
 
 
 def _processors(*, person: bool, per_clip: bool) -> list[structlog.typing.Processor]:

@@ -28,6 +28,8 @@ STUCK_SECONDS = 90.0
 """Clips that wait this long with none judged: not slow but stuck, so the watchdog is not fed."""
 ABANDON_SECONDS = 0.5
 """What a flow gets to end after its hung threads were given up."""
+GOODBYE_SECONDS = 1.0
+"""What the publisher gets, beyond its share of the drain, to say `offline` and goodbye."""
 
 
 class Service:
@@ -137,7 +139,8 @@ class Service:
             pipeline.flow.abandon()
             await pipeline.flow.ended(ABANDON_SECONDS)
         # The other half is the outbox's; it is over when the publisher says so.
-        await asyncio.wait({running}, timeout=self._settings.service.drain_seconds)
+        limit_seconds = self._settings.service.drain_seconds / 2 + GOODBYE_SECONDS
+        await asyncio.wait({running}, timeout=limit_seconds)
         if not running.done():
             log.error("stop took too long", cure="what was not sent goes out at the next start")
             running.cancel()
@@ -169,15 +172,19 @@ class Service:
     async def _apply(self, pipeline: Pipeline, settings: Settings) -> None:
         """Make the live cameras those of the new settings."""
         feeds: dict[str, Feed] = {plan.name: live_feed(plan) for plan in settings.plans()}
-        for watch in pipeline.flow.watches:
-            if watch.feed.live and watch.camera not in feeds:
-                await pipeline.flow.remove(watch.camera)
+        gone = [
+            watch.camera
+            for watch in pipeline.flow.watches
+            if watch.feed.live and watch.camera not in feeds
+        ]
         for feed in feeds.values():
             known = pipeline.flow.watch(feed.camera)
             if known is None:
                 pipeline.flow.add(feed)
             elif known.feed != feed:
                 pipeline.flow.change(feed)
+        # Last, and all at once: a camera that hangs takes until its time-out to be gone.
+        await asyncio.gather(*map(pipeline.flow.remove, gone))
         if fixed := _changed_for_good(self._settings, settings):
             log.warning("restart needed", changed_sections=fixed)
         log.info("reloaded", cameras=len(feeds))

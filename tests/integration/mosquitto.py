@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -83,6 +84,16 @@ class Mosquitto:
         async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
             await self._process.communicate()
         self._process = None
+
+    def freeze(self) -> None:
+        """Let the broker hang: connections stay, nothing is answered."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen broker go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def forget(self) -> None:
         """Lose what a stopped broker kept, as one without a disk does."""

@@ -85,8 +85,10 @@ def write_settings(
         tree["mqtt"] = {"host": "127.0.0.1", "port": broker_port}
     for name, table in (sections or {}).items():
         tree.setdefault(name, {}).update(table)
-    tables = [(f"[{name}]", table) for name, table in tree.items()]
-    tables += [("[[cameras]]", table) for table in cameras]
+    tables: list[tuple[str, Mapping[str, Any]]] = [
+        *((f"[{name}]", table) for name, table in tree.items()),
+        *(("[[cameras]]", table) for table in cameras),
+    ]
     text = "\n\n".join("\n".join((head, *_lines(table))) for head, table in tables)
     path = folder / "edgewatch.toml"
     path.write_text(text + "\n", "utf-8")
@@ -151,6 +153,10 @@ class Program:
         )
         return self.process.returncode is None
 
+    def command_line(self) -> bytes:
+        """Return its arguments, as every user of the machine sees them."""
+        return Path(f"/proc/{self.pid}/cmdline").read_bytes()
+
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -203,7 +209,7 @@ async def edgewatch(
     """
     process = await asyncio.create_subprocess_exec(
         EDGEWATCH,
-        *map(os.fspath, arguments),
+        *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
