@@ -47,8 +47,6 @@ class Backbone:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        options.enable_cpu_mem_arena = False
-        options.enable_mem_pattern = False
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         data = resources.files(__package__).joinpath("backbone.onnx").read_bytes()
         self._session = onnxruntime.InferenceSession(

@@ -25,9 +25,8 @@ VERSION = 1
 
 _CAPACITY = 512
 _REPLACED_EVERY = 4
-"""With all places taken, one clip in four replaces an old one: half of a memory is renewed in
-about an hour of clips every 2.5 s."""
-_SCATTER = 2654435761
+"""With all places taken, one clip in four replaces the oldest: a memory reaches back over about an
+hour and a half of clips every 2.5 s."""
 
 
 class CameraMemory:
@@ -54,11 +53,11 @@ class CameraMemory:
         return {name: kept[:, column] for column, name in enumerate(REMEMBERED)}
 
     def remember(self, figures: dict[str, float]) -> None:
-        """Take in one clip's figures. Which old one gives way depends on the count alone."""
+        """Take in one clip's figures."""
         place: int | None = self.learnt_clips
         if self.learnt_clips >= _CAPACITY:
             turn, rest = divmod(self.learnt_clips, _REPLACED_EVERY)
-            place = None if rest else (turn * _SCATTER % 2**32) * _CAPACITY >> 32
+            place = None if rest else turn % _CAPACITY
         if place is not None:
             self._figures[place] = [figures[name] for name in REMEMBERED]
         self.learnt_clips += 1
