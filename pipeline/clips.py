@@ -55,9 +55,11 @@ class ClipAssembler:
         self._unjudged += 1
         if frame.slot < self._due_slot:
             return left
-        # A slow source may skip several due slots at once: the grid of windows stays
-        self._due_slot += self._stride * ((frame.slot - self._due_slot) // self._stride + 1)
-        return self._window()
+        clip = self._window()
+        if clip is not None:
+            # A slow source may skip several due slots at once: the grid of windows stays
+            self._due_slot += self._stride * ((frame.slot - self._due_slot) // self._stride + 1)
+        return clip
 
     def gap(self) -> Clip | None:
         """Close the stretch of footage: return its last window if some of it was not judged."""
@@ -88,16 +90,22 @@ class ClipAssembler:
         begin = next(
             index
             for index, frame in enumerate(frames)
-            if index >= judged or (frame.slot >= first_slot and frame.slot > self._last_start_slot)
+            if index >= judged or (frame.slot >= first_slot and self._is_later(frame))
         )
         if (len(frames) - begin) % 2:
             begin += -1 if 0 < begin == judged else 1
+        least = min(LEAST_FRAMES, self._slots)
+        while len(frames) - begin < least and begin >= 2 and self._is_later(frames[begin - 2]):
+            begin -= 2  # slots are empty: reach back a little further rather than judge nothing
         window = tuple(frames[begin:])
-        if len(window) < min(LEAST_FRAMES, self._slots):
+        if len(window) < least:
             return None
         self._unjudged = 0
         self._last_start_slot = window[0].slot
         return self._clip(window)
+
+    def _is_later(self, frame: Frame) -> bool:
+        return frame.slot > self._last_start_slot
 
     def _clip(self, frames: tuple[Frame, ...]) -> Clip:
         start_seconds = frames[0].time_seconds
