@@ -61,8 +61,8 @@ class _Camera:
     flow_meter: FlowMeter = field(default_factory=FlowMeter)
     looks: dict[int, Look] = field(default_factory=dict)
     """By frame index; only frames of the clip judged last, which the next one shares."""
-    steps: dict[tuple[int, int], Step] = field(default_factory=dict)
-    """By the indices of the two frames."""
+    steps: dict[tuple[int, int], tuple[Step, Course]] = field(default_factory=dict)
+    """By the indices of the two frames; likewise."""
     answers: OrderedDict[str, Answer] = field(default_factory=OrderedDict)
     """The latest, by clip id."""
     alarmed_since_seconds: float | None = None
@@ -202,13 +202,14 @@ class BuiltinEngine:
         """Measure a clip; what its frames share with the clip before is not computed again."""
         positions = list(range(0, len(clip.frames), _LOOK_EVERY))
         pending = self._start_looking(camera, [clip.frames[position] for position in positions])
-        steps = self._steps(camera, clip.frames)
+        measured = self._steps(camera, clip.frames)
+        steps = [step for step, _ in measured]
+        courses = [course for _, course in measured]
         camera.looks = {index: look.result() for index, look in pending.items()}
         looks = [camera.looks[clip.frames[position].index] for position in positions]
         peaks = motion.measure(steps) | appearance.measure(looks, positions)
         unfamiliar, peak = camera.memory.looks.measure(looks)
         peaks["unfamiliar"] = peak
-        courses = [camera.memory.directions.course(step) for step in steps]
         if against := camera.memory.directions.measure(courses):
             peaks["against_flow"] = against
         return _Seen(courses, looks, peaks, unfamiliar)
@@ -226,19 +227,21 @@ class BuiltinEngine:
                 pending[frame.index] = self._look_thread.submit(self._backbone.look, frame.pixels)
         return pending
 
-    def _steps(self, camera: _Camera, frames: Sequence[Frame]) -> list[Step]:
+    def _steps(self, camera: _Camera, frames: Sequence[Frame]) -> list[tuple[Step, Course]]:
         """Measure each pair of neighbouring frames."""
         steps = {}
         small = None
         for before, after in pairwise(frames):
             pair = before.index, after.index
-            step = camera.steps.get(pair)
-            if step is None:
-                earlier = motion.shrink(before.pixels) if small is None else small
-                small = motion.shrink(after.pixels)
-                seconds = after.media_seconds - before.media_seconds
-                step = camera.flow_meter.step(earlier, small, seconds)
-            steps[pair] = step
+            if pair in camera.steps:
+                steps[pair] = camera.steps[pair]
+                small = None
+                continue
+            earlier = motion.shrink(before.pixels) if small is None else small
+            small = motion.shrink(after.pixels)
+            seconds = after.media_seconds - before.media_seconds
+            step = camera.flow_meter.step(earlier, small, seconds)
+            steps[pair] = step, camera.memory.directions.course(step)
         camera.steps = steps
         return list(steps.values())
 

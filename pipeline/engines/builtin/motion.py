@@ -32,6 +32,7 @@ _TEXTURE_GRADIENT = 6.0
 _UNCHANGED_LEVELS = 4.0
 _FIT_ROUNDS = 6
 _FIT_GRID = 4
+_RIDGE = 1e-6 * np.eye(3)
 _TRUSTED_LEVELS = 12.0
 _PEAK_SHARE = 0.05
 
@@ -135,16 +136,16 @@ def length(field: Floats) -> Floats:
 def fit_affine(flow: Floats) -> Doubles:
     """Fit the motion that most of the picture shares, (3, 2); outliers lose their weight."""
     height, width = flow.shape[:2]
-    rows, columns = np.mgrid[2 : height - 2 : _FIT_GRID, 2 : width - 2 : _FIT_GRID]
-    places = _affine_terms(columns.ravel(), rows.ravel(), height, width)
+    places = _affine_terms(height, width, 2, _FIT_GRID)
     moved = flow[2 : height - 2 : _FIT_GRID, 2 : width - 2 : _FIT_GRID].reshape(-1, 2)
     moved = moved.astype(np.float64)
     weights = np.ones(len(places))
     fit = np.zeros((3, 2))
     for _ in range(_FIT_ROUNDS):
         weighted = (places * weights[:, None]).T
-        fit[:] = np.linalg.solve(weighted @ places + 1e-6 * np.eye(3), weighted @ moved)
-        misfit = np.linalg.norm(moved - places @ fit, axis=1)
+        fit[:] = np.linalg.solve(weighted @ places + _RIDGE, weighted @ moved)
+        missed = moved - places @ fit
+        misfit = np.sqrt(missed[:, 0] ** 2 + missed[:, 1] ** 2)
         spread = max(1.4826 * float(np.median(misfit)), 0.02)
         weights = 1.0 / (1.0 + (misfit / (1.5 * spread)) ** 2) ** 2
     return fit
@@ -152,8 +153,7 @@ def fit_affine(flow: Floats) -> Doubles:
 
 def affine_flow(fit: Doubles, height: int, width: int) -> Floats:
     """Lay an affine motion out as a flow field, (height, width, 2), in pixels."""
-    rows, columns = np.mgrid[0:height, 0:width]
-    terms = _affine_terms(columns.ravel(), rows.ravel(), height, width)
+    terms = _affine_terms(height, width, 0, 1)
     return (terms @ fit).reshape(height, width, 2).astype(np.float32)
 
 
@@ -199,13 +199,16 @@ def _pixel_places(height: int, width: int) -> tuple[Floats, Floats]:
     return rows, columns
 
 
-def _affine_terms(
-    columns: npt.NDArray[np.generic], rows: npt.NDArray[np.generic], height: int, width: int
-) -> Doubles:
-    """Return the terms 1, x, y of each place, in sides from the centre: (places, 3)."""
+@lru_cache(maxsize=16)
+def _affine_terms(height: int, width: int, margin: int, every: int) -> Doubles:
+    """Return the terms 1, x, y of a grid of places, in sides from the centre: (places, 3).
+
+    The grid begins `margin` pixels inside the picture and takes every `every`-th pixel.
+    """
+    rows, columns = np.mgrid[margin : height - margin : every, margin : width - margin : every]
     unit = math.sqrt(height * width)
-    x = (columns.astype(np.float64) - width / 2) / unit
-    y = (rows.astype(np.float64) - height / 2) / unit
+    x = (columns.ravel().astype(np.float64) - width / 2) / unit
+    y = (rows.ravel().astype(np.float64) - height / 2) / unit
     return np.stack([np.ones_like(x), x, y], axis=1)
 
 
