@@ -52,10 +52,10 @@ $(VENV)/.run: pyproject.toml constraints.txt
 	@sh scripts/system_packages.sh run
 	@echo "setting up $(VENV) with what edgewatch needs (once; about a minute)"
 	@test -x $(BIN)/python || python3 -m venv $(VENV)
-	$(PIP) install --constraint constraints.txt --editable .
+	@$(PIP) install --constraint constraints.txt --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
 	@echo "adding what the tests need"
-	$(PIP) install --constraint constraints.txt --editable ".[dev]"
+	@$(PIP) install --constraint constraints.txt --editable ".[dev]"
 	@touch $@
