@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,17 +16,22 @@ from edgewatch.pipeline.camera import CameraLife
 from edgewatch.pipeline.clips import ClipAssembler
 from edgewatch.pipeline.clock import Clock
 from edgewatch.pipeline.errors import CameraError, CameraRejected, CameraUnreachable
-from edgewatch.pipeline.frames import FrameSampler, Timeline, gap_seconds, target_size
+from edgewatch.pipeline.frames import Sample, Sampling
+from edgewatch.pipeline.pictures import Sampled
 from edgewatch.pipeline.recordings import recordings
 from edgewatch.pipeline.refusals import no_picture, stalled
 from edgewatch.pipeline.source import Source, redact
 from edgewatch.pipeline.types import CameraName, Clip, Frame, Health, SourceInfo
-from edgewatch.pipeline.video import Picture, Reading, Scaler, VideoInput, open_video
+from edgewatch.pipeline.video import Reading, VideoInput, open_video
 
 log = structlog.get_logger()
 
 MOST_DRIFT_SECONDS = 30.0
 """A camera's clock this far off ours is anchored anew; more than any stall that is survived."""
+
+
+REPLAY_LANES = min(4, os.cpu_count() or 1)
+"""Threads that decode one recording that is replayed; a live camera has its own thread alone."""
 
 
 class ClipOutlet(Protocol):
@@ -119,7 +126,6 @@ class CameraThread:
         self._assembler = ClipAssembler(
             camera, fps=fps, seconds=seconds, stride_seconds=stride_seconds, replay=replay
         )
-        self._scaler = Scaler()
         self._last_time_seconds: float | None = None
         self._pictures = self._frames = self._clips = self._reconnects = self._corrupt = 0
         # A daemon: a call of FFmpeg that hangs must not keep the process from exiting
@@ -235,14 +241,14 @@ class CameraThread:
     def _play(self, source: Source) -> None:
         """Read one connection or one recording to its end. Raises CameraError."""
         with open_video(source, self._reading) as video:
-            before = self._pictures
             try:
                 self._read(video, source)
             finally:
                 self._corrupt += video.corrupt_packets
+                self._pictures += video.pictures_decoded
             if self._stopping.is_set():
                 return
-            if self._pictures == before:
+            if not video.pictures_decoded:
                 raise no_picture(source)
             if not video.is_finite:
                 raise CameraUnreachable("ended", f"{source.display} ended the stream.")
@@ -260,47 +266,48 @@ class CameraThread:
 
     def _read(self, video: VideoInput, source: Source) -> None:
         """Make frames of a source's pictures until it ends or the camera is stopped."""
-        timeline = Timeline(
-            picture_seconds=video.picture_seconds, gap_seconds=gap_seconds(self._fps)
-        )
-        sampler = FrameSampler(self._fps)
         anchor: _Anchor | None = None
-        for picture in self._watched(video, source):
-            arrival_counts = not (video.has_stamps or video.is_finite)
-            stamp_seconds = (
-                self._clock.monotonic_seconds() if arrival_counts else picture.stamp_seconds
-            )
-            placed = timeline.place(stamp_seconds)
-            media_seconds = placed.media_seconds
+        for sampled in self._watched(video, source):
+            media_seconds = sampled.ticket.media_seconds
             if anchor is None:
-                info = video.describe(picture)
+                info = video.describe(sampled.source_size)
                 self._on_info(info)
                 anchor = self._anchored(video, media_seconds, info.started_seconds)
-            elif placed.jumped or self._has_drifted(video, anchor, media_seconds):
+            elif sampled.ticket.jumped or self._has_drifted(video, anchor, media_seconds):
                 log.info("stream time jumped", camera=self._camera)
                 self._deliver(self._assembler.gap())
-                sampler.restart()
                 started_seconds = anchor.origin_seconds if self._replay else None
                 anchor = self._anchored(video, media_seconds, started_seconds)
-            slot = sampler.wants(media_seconds)
-            if slot is not None and not self._pace(anchor, media_seconds):
-                frame = self._frame(video, picture, slot, media_seconds, anchor)
-                self._deliver(self._assembler.add(frame))
+            if not self._pace(anchor, media_seconds):
+                self._deliver(self._assembler.add(self._frame(sampled, anchor)))
 
-    def _watched(self, video: VideoInput, source: Source) -> Iterator[Picture]:
-        """Yield pictures until the camera is stopped; raises CameraError when none come."""
+    def _watched(self, video: VideoInput, source: Source) -> Iterator[Sampled[Sample]]:
+        """Yield samples until the camera is stopped; raises CameraError when none come."""
+        sampling = Sampling(self._fps, picture_seconds=video.picture_seconds)
+        arrival_counts = not (video.has_stamps or video.is_finite)
+
+        def choose(stamp_seconds: float | None) -> Sample | None:
+            return sampling.choose(
+                self._clock.monotonic_seconds() if arrival_counts else stamp_seconds
+            )
+
+        longest_seconds = self._reading.read_seconds + 2.0 / self._fps
         seen_seconds = self._clock.monotonic_seconds()
-        for picture in video.pictures():
-            if self._stopping.is_set():
-                return
-            now_seconds = self._clock.monotonic_seconds()
-            if picture is not None:
-                self._pictures += 1
-                self._tell(self._life.picture(self._clock.wall_seconds()))
-                yield picture
-                seen_seconds = self._clock.monotonic_seconds()
-            elif not video.is_finite and now_seconds - seen_seconds > self._reading.read_seconds:
-                raise stalled(source)
+        lanes = REPLAY_LANES if self._replay and video.is_finite else 1
+        results = video.sampled(choose, area_pixels=self._pixels, lanes=lanes)
+        with closing(results):
+            for found in results:
+                for sampled in found:
+                    if self._stopping.is_set():
+                        return
+                    self._tell(self._life.picture(self._clock.wall_seconds()))
+                    yield sampled
+                    seen_seconds = self._clock.monotonic_seconds()
+                if self._stopping.is_set():
+                    return
+                quiet_seconds = self._clock.monotonic_seconds() - seen_seconds
+                if not video.is_finite and quiet_seconds > longest_seconds:
+                    raise stalled(source)
 
     def _anchored(
         self, video: VideoInput, media_seconds: float, started_seconds: float | None
@@ -348,23 +355,15 @@ class CameraThread:
         delay_seconds = due_seconds - self._clock.monotonic_seconds()
         return delay_seconds > 0 and self._stopping.wait(delay_seconds)
 
-    def _frame(
-        self,
-        video: VideoInput,
-        picture: Picture,
-        slot: int,
-        media_seconds: float,
-        anchor: _Anchor,
-    ) -> Frame:
-        width, height = video.displayed_size(picture)
-        size = target_size(width, height, self._pixels)
-        self._last_time_seconds = anchor.origin_seconds + media_seconds
+    def _frame(self, sampled: Sampled[Sample], anchor: _Anchor) -> Frame:
+        sample = sampled.ticket
+        self._last_time_seconds = anchor.origin_seconds + sample.media_seconds
         frame = Frame(
             camera=self._camera,
             index=self._first_index + self._frames,
-            slot=slot,
-            pixels=self._scaler.pixels(picture, size),
-            media_seconds=media_seconds,
+            slot=sample.slot,
+            pixels=sampled.pixels,
+            media_seconds=sample.media_seconds,
             time_seconds=self._last_time_seconds,
             captured_seconds=self._clock.monotonic_seconds(),
         )

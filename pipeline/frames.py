@@ -152,3 +152,35 @@ class FrameSampler:
     def restart(self) -> None:
         """Begin a new grid at the next picture; slots go on growing."""
         self._origin_seconds = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A picture that becomes a frame."""
+
+    slot: int
+    """Its place on the grid; see `Frame.slot`."""
+    media_seconds: float
+    """Since the stream's first picture."""
+    jumped: bool
+    """The stream's time jumped since the sample before: a new stretch of footage begins."""
+
+
+class Sampling:
+    """Places and chooses the pictures of one connection: a `Timeline` with a `FrameSampler`."""
+
+    def __init__(self, fps: float, *, picture_seconds: float) -> None:
+        """`picture_seconds`: the declared distance of pictures, until a real one was seen."""
+        self._timeline = Timeline(picture_seconds=picture_seconds, gap_seconds=gap_seconds(fps))
+        self._sampler = FrameSampler(fps)
+
+    def choose(self, stamp_seconds: float | None) -> Sample | None:
+        """Take the next picture's time stamp; return its sample, or None if it is not needed.
+
+        To be asked of every picture in order. The first one after a jump is always needed.
+        """
+        placed = self._timeline.place(stamp_seconds)
+        if placed.jumped:
+            self._sampler.restart()
+        slot = self._sampler.wants(placed.media_seconds)
+        return None if slot is None else Sample(slot, placed.media_seconds, placed.jumped)

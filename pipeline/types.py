@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, NewType
 
 import numpy as np
@@ -239,4 +239,5 @@ class SourceInfo:
     duration_seconds: float | None = None
     started_seconds: float | None = None
     """Unix time of a recording's first picture, as far as the file tells."""
-    notes: tuple[str, ...] = field(default=())
+    decoding: str = ""
+    """What is decoded of it: only what the sampled pictures need, or all, and then why."""

@@ -8,28 +8,32 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 import av
-import numpy as np
 from av.container import InputContainer
-from av.packet import Packet
 from av.stream import Discard, Disposition
-from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from edgewatch.pipeline.bitstream import Syntax, syntax_of
 from edgewatch.pipeline.errors import CameraRejected, CameraUnreachable
+from edgewatch.pipeline.lanes import Lane, Sizing, VideoPacket, in_line, side_by_side
+from edgewatch.pipeline.pictures import Picture, Sampled
 from edgewatch.pipeline.recordings import check_readable
 from edgewatch.pipeline.refusals import no_picture, timed_out, translated
+from edgewatch.pipeline.selection import Selection, Timed
 from edgewatch.pipeline.source import Source
-from edgewatch.pipeline.types import Pixels, SourceInfo
+from edgewatch.pipeline.types import SourceInfo
 
 # FFmpeg's log lines hold URLs, and its callback into Python can deadlock on the GIL
 av.logging.set_level(None)
+
+T = TypeVar("T")
 
 MOST_CORRUPT_PACKETS = 50
 """So many unreadable packets in a row, and a live stream is opened anew."""
@@ -54,30 +58,27 @@ class Reading:
     """"tcp" or "udp"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One decoded picture, not yet scaled."""
-
-    frame: VideoFrame
-    stamp_seconds: float | None
-    """Presentation time in the stream's own count, None if it has none."""
-
-    @property
-    def is_upright(self) -> bool:
-        """Whether width and height are displayed as they are coded."""
-        return self.frame.rotation % 180 == 0
-
-
 class VideoInput:
     """An open source. Used and closed by one thread."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream, source: Source) -> None:
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, source: Source, reading: Reading
+    ) -> None:
         self._container = container
         self._stream = stream
         self._source = source
+        self._reading = reading
         self._read_until_seconds = 0.0
         self._first_packet_seconds: float | None = None
+        self._corrupt_in_a_row = 0
+        self._obstacle = ""
         self.corrupt_packets = 0
+        self.pictures_decoded = 0
+
+    @property
+    def obstacle(self) -> str:
+        """Why every picture is decoded at present; empty while only what is needed is."""
+        return self._obstacle
 
     @property
     def is_finite(self) -> bool:
@@ -112,52 +113,107 @@ class VideoInput:
         missing = declared - (self._read_until_seconds - self._first_packet_seconds)
         return missing if missing > max(1.0, 0.05 * declared) else 0.0
 
-    def displayed_size(self, picture: Picture) -> tuple[int, int]:
-        """Return (width, height) in square pixels, upright."""
-        width = round(picture.frame.width * self.sample_aspect_ratio)
-        size = (width, picture.frame.height)
-        return size if picture.is_upright else (size[1], size[0])
-
-    def describe(self, picture: Picture) -> SourceInfo:
-        """Say what the source is; a picture is needed as only it tells its rotation."""
-        width, height = self.displayed_size(picture)
+    def describe(self, displayed_size: tuple[int, int]) -> SourceInfo:
+        """Say what the source is; (width, height) of a picture is given as only it is upright."""
         duration = self._container.duration
         duration_seconds = duration / av.time_base if duration and self.is_finite else None
         return SourceInfo(
             codec=self._stream.codec_context.name,
-            width=width,
-            height=height,
+            width=displayed_size[0],
+            height=displayed_size[1],
             fps=self._declared_fps(),
             duration_seconds=duration_seconds,
             started_seconds=self._started_seconds(duration_seconds or 0.0),
+            decoding=f"every picture, as {self._obstacle}" if self._obstacle else "what is needed",
         )
 
-    def pictures(self) -> Iterator[Picture | None]:
-        """Yield decoded pictures in order of presentation, None for a packet that gave none.
+    def sampled(
+        self, choose: Callable[[float | None], T | None], *, area_pixels: int, lanes: int = 1
+    ) -> Generator[list[Sampled[T]], None, None]:
+        """Yield the wanted pictures in order of presentation, after each packet those that are due.
+
+        `choose` is asked once for every picture, in order, with its time in the stream's own
+        count (None if it has none); it returns a ticket for a picture that is wanted. Only what
+        these depend on is decoded, where the codec tells (see `obstacle`); pixels are those of a
+        full decode. `area_pixels`: size of the result, see `target_size`. `lanes`: a recording's
+        groups of pictures are decoded by so many threads.
 
         Ends with the source. Raises CameraError when it breaks before; a recording that breaks
         off just ends (see `missing_seconds`).
         """
-        corrupt_in_a_row = 0
+        codec = self._stream.codec_context
+        intra_only = bool(codec.codec.intra_only)
+        syntax = syntax_of(codec.name, codec.extradata, intra_only=intra_only)
+        time_base = self._stream.time_base
+
+        def choose_at(stamp: int | None) -> T | None:
+            if stamp is None or time_base is None:
+                return choose(None)
+            # Not float(stamp * time_base): a Fraction a picture costs more than the rest of this.
+            return choose(stamp * time_base.numerator / time_base.denominator)
+
+        sizing = Sizing(area_pixels, self.sample_aspect_ratio)
+        selection = Selection[VideoPacket, T](choose_at, reordered=not intra_only)
+        packets = self._timed_packets(syntax)
+        with ExitStack() as spare:
+            first = [Lane[T](codec, sizing)]
+
+            def new_lane() -> Lane[T]:
+                return first.pop() if first else Lane(self._another_decoder(spare), sizing)
+
+            results = (
+                in_line(packets, selection, syntax, new_lane())
+                if lanes == 1
+                else side_by_side(packets, selection, syntax, new_lane, lanes)
+            )
+            with closing(results):
+                for result in results:
+                    self._obstacle = selection.obstacle
+                    self.pictures_decoded += result.pictures
+                    self._count_corrupt(result.corrupt_packets, result.pictures)
+                    yield result.sampled
+
+    def first_picture(self) -> Picture | None:
+        """Decode up to the first picture; None if there is none. Raises CameraError."""
         for packet in self._packets():
             try:
                 frames = packet.decode()
             except av.error.FFmpegError:
-                self.corrupt_packets += 1
-                corrupt_in_a_row += 1
-                if corrupt_in_a_row >= MOST_CORRUPT_PACKETS and not self.is_finite:
-                    raise CameraUnreachable(
-                        "corrupt", f"{self._source.display} sends video that cannot be decoded."
-                    ) from None
-                yield None
+                self._count_corrupt(1, 0)
                 continue
-            for frame in frames:
-                corrupt_in_a_row = 0
-                yield Picture(frame, self._stamp_seconds(frame))
-            if not frames:
-                yield None
+            if frames:
+                return Picture(frames[0])
+        return None
 
-    def _packets(self) -> Iterator[Packet[VideoStream]]:
+    def _count_corrupt(self, packets: int, pictures: int) -> None:
+        self.corrupt_packets += packets
+        self._corrupt_in_a_row = 0 if pictures else self._corrupt_in_a_row + packets
+        if self._corrupt_in_a_row >= MOST_CORRUPT_PACKETS and not self.is_finite:
+            raise CameraUnreachable(
+                "corrupt", f"{self._source.display} sends video that cannot be decoded."
+            )
+
+    def _another_decoder(self, spare: ExitStack) -> VideoCodecContext:
+        """Open the recording once more for its decoder: PyAV cannot copy all of a decoder's set-up.
+
+        Raises CameraError if it was taken away meanwhile.
+        """
+        twin = spare.enter_context(open_video(self._source, self._reading))
+        return twin._stream.codec_context
+
+    def _timed_packets(self, syntax: Syntax) -> Iterator[Timed[VideoPacket]]:
+        for packet in self._packets():
+            if packet.size:  # the last one is empty: PyAV's sign to bring out what is left
+                yield Timed(
+                    packet,
+                    packet.pts,
+                    packet.dts,
+                    packet.size,
+                    syntax.read(memoryview(packet)),
+                    hidden=packet.is_discard,
+                )
+
+    def _packets(self) -> Iterator[VideoPacket]:
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -178,7 +234,7 @@ class VideoInput:
             self._note_time(packet)
             yield packet
 
-    def _note_time(self, packet: Packet[VideoStream]) -> None:
+    def _note_time(self, packet: VideoPacket) -> None:
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None:
             return
@@ -187,16 +243,6 @@ class VideoInput:
             self._first_packet_seconds = seconds
         end_seconds = seconds + float((packet.duration or 0) * packet.time_base)
         self._read_until_seconds = max(self._read_until_seconds, end_seconds)
-
-    def _stamp_seconds(self, frame: VideoFrame) -> float | None:
-        # Without a pts, a dts tells the time only where pictures are not reordered
-        stamp = frame.pts
-        if stamp is None and not self._stream.codec_context.has_b_frames:
-            stamp = frame.dts
-        if stamp is None or frame.time_base is None:
-            return None
-        # Not float(stamp * time_base): a Fraction a picture costs more than the rest of this.
-        return stamp * frame.time_base.numerator / frame.time_base.denominator
 
     def _declared_fps(self) -> float | None:
         rate = self._stream.average_rate or self._stream.guessed_rate
@@ -220,27 +266,6 @@ class VideoInput:
         return os.stat(self._source.location).st_mtime - duration_seconds
 
 
-class Scaler:
-    """Brings pictures to the model's size: upright RGB, one pass over the full-size picture."""
-
-    def __init__(self) -> None:
-        self._shrink = VideoReformatter()
-        self._recolour = VideoReformatter()
-
-    def pixels(self, picture: Picture, size: tuple[int, int]) -> Pixels:
-        """Return the picture as uint8 RGB, shape (height, width, 3), read-only; `size` upright."""
-        width, height = size if picture.is_upright else (size[1], size[0])
-        # Colours are converted after shrinking, with the matrix and range the picture declares
-        small = self._shrink.reformat(
-            picture.frame, width, height, "yuv444p", interpolation="AREA", threads=1
-        )
-        rgb = self._recolour.reformat(small, format="rgb24", threads=1).to_ndarray()
-        turned = np.rot90(rgb, k=picture.frame.rotation // 90 % 4)
-        pixels: Pixels = np.ascontiguousarray(turned, dtype=np.uint8)
-        pixels.flags.writeable = False
-        return pixels
-
-
 @contextmanager
 def open_video(source: Source, reading: Reading) -> Iterator[VideoInput]:
     """Open a source and close it on the same thread. Raises CameraError."""
@@ -262,16 +287,16 @@ def open_video(source: Source, reading: Reading) -> Iterator[VideoInput]:
             raise timed_out(source) from None
         raise translated(error, source, while_reading=False) from None
     with container:
-        yield VideoInput(container, _video_stream(container, source), source)
+        yield VideoInput(container, _video_stream(container, source), source, reading)
 
 
 def probe(source: Source, reading: Reading) -> SourceInfo:
     """Open a source, decode its first picture and say what it is. Raises CameraError."""
     with open_video(source, reading) as video:
-        for picture in video.pictures():
-            if picture is not None:
-                return video.describe(picture)
-    raise no_picture(source)
+        picture = video.first_picture()
+        if picture is None:
+            raise no_picture(source)
+        return video.describe(picture.displayed_size(video.sample_aspect_ratio))
 
 
 def options_for(source: Source, reading: Reading) -> dict[str, str]:

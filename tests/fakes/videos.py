@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,6 +25,19 @@ def drifting_bar(index: int, width: int, height: int) -> npt.NDArray[np.uint8]:
     left = index * 3 % width
     picture[:, left : left + max(4, width // 16)] = 255
     return picture
+
+
+def noisy_scene(index: int, width: int, height: int) -> npt.NDArray[np.uint8]:
+    """Draw blobs that wander over texture, with noise: encoders find use for all their tools."""
+    noise = np.random.default_rng(index).integers(0, 24, (height, width, 1))
+    rows, columns = np.mgrid[0:height, 0:width]
+    picture = (96 + 48 * np.sin(columns / 5 + index / 7) * np.cos(rows / 4))[..., None] + noise
+    picture = np.repeat(picture, 3, axis=2)
+    picture[(rows - height / 2) ** 2 + (columns - index * 2 % width) ** 2 < height] = (230, 60, 20)
+    if index % 37 == 36:
+        picture = 255 - picture  # a cut
+    drawn: npt.NDArray[np.uint8] = np.clip(picture, 0, 255).astype(np.uint8)
+    return drawn
 
 
 def marked_corner(index: int, width: int, height: int) -> npt.NDArray[np.uint8]:
@@ -51,6 +64,7 @@ def write_video(
     pixel_format: str = "yuv420p",
     created: str | None = CREATED,
     faststart: bool = False,
+    codec_options: Mapping[str, str] | None = None,
     draw: Drawing = drifting_bar,
 ) -> Path:
     """Write a video and return its path.
@@ -68,6 +82,7 @@ def write_video(
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         stream.codec_context.gop_size = gop
         stream.codec_context.max_b_frames = b_frames
+        stream.codec_context.options = dict(codec_options or {})
         if sample_aspect_ratio is not None:
             stream.codec_context.sample_aspect_ratio = sample_aspect_ratio
         if rotation:

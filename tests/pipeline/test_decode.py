@@ -135,7 +135,7 @@ def test_a_replayed_recording_becomes_clips_of_its_own_time(recording: Path) -> 
 def test_a_replay_counts_what_it_did(recording: Path) -> None:
     run = Run(recording, replay=True).finish()
     stats = run.thread.stats()
-    assert stats.pictures_decoded == 80
+    assert stats.frames_sampled <= stats.pictures_decoded < 80  # only what the frames need
     assert stats.frames_sampled == 32
     assert stats.clips == len(run.clips) == 7
     assert (stats.reconnects, stats.corrupt_packets) == (0, 0)

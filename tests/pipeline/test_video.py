@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 
 from edgewatch.pipeline.errors import CameraError, CameraRejected, CameraUnreachable
-from edgewatch.pipeline.frames import target_size
+from edgewatch.pipeline.pictures import Sampled
 from edgewatch.pipeline.source import Source, parse_source
 from edgewatch.pipeline.types import Pixels
 from edgewatch.pipeline.video import (
-    Picture,
     Reading,
-    Scaler,
     VideoInput,
     open_video,
     options_for,
@@ -36,19 +34,21 @@ def file_source(path: Path) -> Source:
     return parse_source(str(path))
 
 
-def read_all(video: VideoInput) -> list[Picture]:
-    return [picture for picture in video.pictures() if picture is not None]
+def read_all(video: VideoInput) -> list[Sampled[tuple[float | None]]]:
+    """Want every picture; its time stamp is its ticket."""
+    results = video.sampled(lambda stamp: (stamp,), area_pixels=63_504)
+    return [one for found in results for one in found]
 
 
 def stamps(path: Path) -> list[float | None]:
     with open_video(file_source(path), READING) as video:
-        return [picture.stamp_seconds for picture in read_all(video)]
+        return [one.ticket[0] for one in read_all(video)]
 
 
-def first_pixels(path: Path, pixels: int = 63_504) -> Pixels:
+def first_pixels(path: Path, area_pixels: int = 63_504) -> Pixels:
     with open_video(file_source(path), READING) as video:
-        picture = next(picture for picture in video.pictures() if picture is not None)
-        return Scaler().pixels(picture, target_size(*video.displayed_size(picture), pixels))
+        results = video.sampled(lambda stamp: (stamp,), area_pixels=area_pixels)
+        return next(one for found in results for one in found).pixels
 
 
 def failure(source: Source) -> CameraError:
