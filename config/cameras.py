@@ -39,11 +39,15 @@ class CameraSettings(Section):
     name: str
     url: Annotated[str, Field(min_length=1)]
     """An address without password, an absolute path, or a device."""
+    detect_url: Annotated[str, Field(min_length=1)] | None = None
+    """Address of a smaller stream of the same camera, with the same user: judged instead."""
     password_file: FilePath | None = None
     enabled: bool = True
     loop: bool = False
     """Recordings only: start again at the end, as a live camera that never stops."""
     rtsp_transport: Literal["tcp", "udp"] = "tcp"
+    hwaccel: Literal["off", "auto", "cuda", "qsv", "vaapi", "drm", "amf"] = "off"
+    """Hardware that decodes; where it is missing, decoding goes on in software."""
     schedule: Texts = ()
     """Local times at which it is judged; empty: always."""
 
@@ -59,14 +63,19 @@ class CameraSettings(Section):
     prompt: Prompt | None = None
 
     @property
+    def judged_url(self) -> str:
+        """What is judged: the smaller stream, if there is one."""
+        return self.detect_url or self.url
+
+    @property
     def from_network(self) -> bool:
         """Whether the source is an address and not a file or device."""
-        return "://" in self.url and not self.url.startswith("file://")
+        return "://" in self.judged_url and not self.judged_url.startswith("file://")
 
     @property
     def user(self) -> str | None:
         """The user name in the address."""
-        return Address.parse(self.url).user if self.from_network else None
+        return Address.parse(self.judged_url).user if self.from_network else None
 
     def overlay(self, section: SectionT) -> SectionT:
         """Lay this camera's keys over a section. Raises ValidationError where they do not agree."""
@@ -87,10 +96,10 @@ class CameraSettings(Section):
             broken(f'"{value}" is a name that edgewatch uses itself', "Choose another name")
         return value
 
-    @field_validator("url")
+    @field_validator("url", "detect_url")
     @classmethod
-    def _url_is_a_source_without_password(cls, value: str) -> str:
-        if "://" not in value or value.startswith("file:///"):
+    def _url_is_a_source_without_password(cls, value: str | None) -> str | None:
+        if value is None or "://" not in value or value.startswith("file:///"):
             return value
         parts = Address.parse(value)
         if parts.has_password:
@@ -126,8 +135,8 @@ class CameraSettings(Section):
             broken("is for recordings; this is a live address", "Remove loop", "loop")
         if self.password_file and not self.user:
             broken(
-                "is set, but the url names no user",
-                "Write the user into the url: rtsp://USER@HOST/…",
+                f"is set, but the {'detect_url' if self.detect_url else 'url'} names no user",
+                "Write the user into the address: rtsp://USER@HOST/…",
                 "password_file",
             )
         return self

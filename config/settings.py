@@ -47,11 +47,12 @@ class CameraPlan:
 
     name: str
     url: str
-    """Without password; a recording's path is absolute."""
+    """What is judged (`detect_url`, if there is one), without password; a path is absolute."""
     password: str | None = field(repr=False)
     enabled: bool
     loop: bool
     rtsp_transport: str
+    hwaccel: str
     schedule: tuple[str, ...]
     """See `schedule.Schedule.parse`."""
     clips: Clips
@@ -116,11 +117,12 @@ class Settings(Section):
     def _plan(self, camera: CameraSettings) -> CameraPlan:
         return CameraPlan(
             name=camera.name,
-            url=camera.url,
+            url=camera.judged_url,
             password=self._secrets.get(f"{camera.name}.password"),
             enabled=camera.enabled,
             loop=camera.loop,
             rtsp_transport=camera.rtsp_transport,
+            hwaccel=camera.hwaccel,
             schedule=camera.schedule,
             clips=camera.overlay(self.clips),
             events=camera.overlay(self.events),

@@ -154,7 +154,7 @@ def anchored(model: type[Section], key: str, value: Any, folder: Path) -> Any:
     field = model.model_fields.get(key)
     if field is None or not isinstance(value, str) or not value:
         return value
-    is_source = model is CameraSettings and key == "url" and "://" not in value
+    is_source = model is CameraSettings and key in ("url", "detect_url") and "://" not in value
     return str(folder / value) if is_source or Path in base_types(field.annotation) else value
 
 

@@ -17,7 +17,9 @@ from edgewatch.pipeline.clips import ClipAssembler
 from edgewatch.pipeline.clock import Clock
 from edgewatch.pipeline.errors import CameraError, CameraRejected, CameraUnreachable
 from edgewatch.pipeline.frames import Sample, Sampling
+from edgewatch.pipeline.lanes import VideoPacket
 from edgewatch.pipeline.pictures import Sampled
+from edgewatch.pipeline.preroll import PreRoll
 from edgewatch.pipeline.recordings import recordings
 from edgewatch.pipeline.refusals import no_picture, stalled
 from edgewatch.pipeline.source import Source, redact
@@ -80,6 +82,7 @@ class CameraThread:
     its own, played once; otherwise it stands for a live camera, and its time is now.
     `first_index`: index of the first frame; an earlier thread of this camera used those before.
     `open_seconds`, `read_seconds`: longest wait for a connection, and for its next picture.
+    `hwaccel`: see `Reading`. `preroll`: where the compressed packets are kept for evidence.
     `stop_signal`: what pacing and back-off wait on, for tests.
     """
 
@@ -105,6 +108,8 @@ class CameraThread:
         rtsp_transport: str = "tcp",
         open_seconds: float = 10.0,
         read_seconds: float = 10.0,
+        hwaccel: str = "off",
+        preroll: PreRoll[VideoPacket] | None = None,
         stop_signal: StopSignal | None = None,
     ) -> None:
         self._camera = camera
@@ -119,7 +124,8 @@ class CameraThread:
         self._on_info = on_info
         self._on_end = on_end
         self._clock = clock
-        self._reading = Reading(open_seconds, read_seconds, rtsp_transport)
+        self._reading = Reading(open_seconds, read_seconds, rtsp_transport, hwaccel)
+        self._preroll = preroll
         self._first_index = first_index
         self._stopping: StopSignal = stop_signal or threading.Event()
         self._life = CameraLife(camera, random=random)
@@ -241,6 +247,8 @@ class CameraThread:
     def _play(self, source: Source) -> None:
         """Read one connection or one recording to its end. Raises CameraError."""
         with open_video(source, self._reading) as video:
+            if self._preroll is not None:
+                self._preroll.clear()
             try:
                 self._read(video, source)
             finally:
@@ -294,7 +302,8 @@ class CameraThread:
         longest_seconds = self._reading.read_seconds + 2.0 / self._fps
         seen_seconds = self._clock.monotonic_seconds()
         lanes = REPLAY_LANES if self._replay and video.is_finite else 1
-        results = video.sampled(choose, area_pixels=self._pixels, lanes=lanes)
+        keep = self._keep if self._preroll is not None else None
+        results = video.sampled(choose, area_pixels=self._pixels, lanes=lanes, on_packet=keep)
         with closing(results):
             for found in results:
                 for sampled in found:
@@ -369,6 +378,12 @@ class CameraThread:
         )
         self._frames += 1
         return frame
+
+    def _keep(self, packet: VideoPacket) -> None:
+        if self._preroll is not None:
+            now_seconds = self._clock.monotonic_seconds()
+            key, size_bytes = packet.is_keyframe, packet.size
+            self._preroll.add(packet, key=key, size_bytes=size_bytes, now_seconds=now_seconds)
 
     def _deliver(self, clip: Clip | None) -> None:
         if clip is None:

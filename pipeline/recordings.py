@@ -14,11 +14,18 @@ VIDEO_SUFFIXES = (
 )
 """File names that count as recordings in a directory; the usual ones first."""
 
+_NAMED_TIME = re.compile(
+    r"(?<!\d)(20\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])"
+    r"[-_. T]{0,2}([01]\d|2[0-3])[-_.:h]?([0-5]\d)[-_.:m]?([0-5]\d)(?!\d)"
+)
+
 
 def recordings(source: Source) -> list[Source]:
-    """Return the recordings behind a `file` source: itself, or a directory's in natural order.
+    """Return the recordings behind a `file` source: itself, or a directory's in order of time.
 
-    Raises CameraRejected for a directory that holds none.
+    The time is the one in the file names, as dashcams and recorders write it
+    (`20240501_120000F.mp4`, `EV2024-05-01 12.00.00.mp4`); if a name has none, names are in
+    natural order. Raises CameraRejected for a directory that holds none.
     """
     path = Path(source.location)
     if not path.is_dir():
@@ -37,6 +44,9 @@ def recordings(source: Source) -> list[Source]:
             f"{source.display} holds no video files ({', '.join(VIDEO_SUFFIXES[:6])} ...).",
         )
     names.sort(key=lambda entry: _natural(entry.name))
+    times = {entry: _time_in(entry.name) for entry in names}
+    if all(times.values()):
+        names.sort(key=lambda entry: times[entry] or "")
     return [Source("file", str(entry), str(entry)) for entry in names]
 
 
@@ -65,6 +75,12 @@ def _unreadable_path(source: Source, error: OSError) -> CameraRejected:
             )
         case _:
             return CameraRejected("unreadable", f"{source.display}: {error.strerror}.")
+
+
+def _time_in(name: str) -> str | None:
+    """Return the date and time of day in a file name as 14 digits, None if there is none."""
+    found = _NAMED_TIME.search(name)
+    return "".join(found.groups()) if found else None
 
 
 def _natural(name: str) -> list[tuple[int, int | str]]:

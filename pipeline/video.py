@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TypeVar
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Discard, Disposition
 from av.video.codeccontext import VideoCodecContext
@@ -22,6 +23,7 @@ from av.video.stream import VideoStream
 
 from edgewatch.pipeline.bitstream import Syntax, syntax_of
 from edgewatch.pipeline.errors import CameraRejected, CameraUnreachable
+from edgewatch.pipeline.hardware import opened_with
 from edgewatch.pipeline.lanes import Lane, Sizing, VideoPacket, in_line, side_by_side
 from edgewatch.pipeline.pictures import Picture, Sampled
 from edgewatch.pipeline.recordings import check_readable
@@ -56,6 +58,8 @@ class Reading:
     """Longest wait for the next packet of video: after it, the source has stalled."""
     rtsp_transport: str = "tcp"
     """"tcp" or "udp"."""
+    hwaccel: str = "off"
+    """Hardware that decodes: "off", "auto", or one of FFmpeg's names ("cuda", "qsv", ...)."""
 
 
 class VideoInput:
@@ -124,11 +128,16 @@ class VideoInput:
             fps=self._declared_fps(),
             duration_seconds=duration_seconds,
             started_seconds=self._started_seconds(duration_seconds or 0.0),
-            decoding=f"every picture, as {self._obstacle}" if self._obstacle else "what is needed",
+            decoding=self._decoding(),
         )
 
     def sampled(
-        self, choose: Callable[[float | None], T | None], *, area_pixels: int, lanes: int = 1
+        self,
+        choose: Callable[[float | None], T | None],
+        *,
+        area_pixels: int,
+        lanes: int = 1,
+        on_packet: Callable[[VideoPacket], None] | None = None,
     ) -> Generator[list[Sampled[T]], None, None]:
         """Yield the wanted pictures in order of presentation, after each packet those that are due.
 
@@ -136,7 +145,7 @@ class VideoInput:
         count (None if it has none); it returns a ticket for a picture that is wanted. Only what
         these depend on is decoded, where the codec tells (see `obstacle`); pixels are those of a
         full decode. `area_pixels`: size of the result, see `target_size`. `lanes`: a recording's
-        groups of pictures are decoded by so many threads.
+        groups of pictures are decoded by so many threads. `on_packet` is given every packet.
 
         Ends with the source. Raises CameraError when it breaks before; a recording that breaks
         off just ends (see `missing_seconds`).
@@ -154,7 +163,7 @@ class VideoInput:
 
         sizing = Sizing(area_pixels, self.sample_aspect_ratio)
         selection = Selection[VideoPacket, T](choose_at, reordered=not intra_only)
-        packets = self._timed_packets(syntax)
+        packets = self._timed_packets(syntax, on_packet)
         with ExitStack() as spare:
             first = [Lane[T](codec, sizing)]
 
@@ -172,6 +181,10 @@ class VideoInput:
                     self.pictures_decoded += result.pictures
                     self._count_corrupt(result.corrupt_packets, result.pictures)
                     yield result.sampled
+
+    def _decoding(self) -> str:
+        extent = f"every picture: {self._obstacle}" if self._obstacle else "what is needed"
+        return f"{extent}, by hardware" if self._stream.codec_context.is_hwaccel else extent
 
     def first_picture(self) -> Picture | None:
         """Decode up to the first picture; None if there is none. Raises CameraError."""
@@ -201,17 +214,17 @@ class VideoInput:
         twin = spare.enter_context(open_video(self._source, self._reading))
         return twin._stream.codec_context
 
-    def _timed_packets(self, syntax: Syntax) -> Iterator[Timed[VideoPacket]]:
+    def _timed_packets(
+        self, syntax: Syntax, on_packet: Callable[[VideoPacket], None] | None
+    ) -> Iterator[Timed[VideoPacket]]:
         for packet in self._packets():
-            if packet.size:  # the last one is empty: PyAV's sign to bring out what is left
-                yield Timed(
-                    packet,
-                    packet.pts,
-                    packet.dts,
-                    packet.size,
-                    syntax.read(memoryview(packet)),
-                    hidden=packet.is_discard,
-                )
+            if not packet.size:  # the last one: PyAV's sign to bring out what is left
+                continue
+            if on_packet is not None:
+                on_packet(packet)
+            facts = syntax.read(memoryview(packet))
+            times = packet.pts, packet.dts
+            yield Timed(packet, *times, packet.size, facts, hidden=packet.is_discard)
 
     def _packets(self) -> Iterator[VideoPacket]:
         packets = self._container.demux(self._stream)
@@ -273,13 +286,7 @@ def open_video(source: Source, reading: Reading) -> Iterator[VideoInput]:
         check_readable(source)
     began_seconds = time.monotonic()
     try:
-        container = av.open(
-            f"file:{source.location}" if source.kind == "file" else source.location,
-            format="v4l2" if source.kind == "device" else None,
-            options=options_for(source, reading),
-            metadata_errors="replace",
-            timeout=(reading.open_seconds, reading.read_seconds),
-        )
+        container = _opened(source, reading)
     except av.error.FFmpegError as error:
         waited_seconds = time.monotonic() - began_seconds
         if waited_seconds >= 0.9 * reading.open_seconds and source.kind == "rtsp":
@@ -288,6 +295,20 @@ def open_video(source: Source, reading: Reading) -> Iterator[VideoInput]:
         raise translated(error, source, while_reading=False) from None
     with container:
         yield VideoInput(container, _video_stream(container, source), source, reading)
+
+
+def _opened(source: Source, reading: Reading) -> InputContainer:
+    def opened_on(hardware: HWAccel | None) -> InputContainer:
+        return av.open(
+            f"file:{source.location}" if source.kind == "file" else source.location,
+            format="v4l2" if source.kind == "device" else None,
+            options=options_for(source, reading),
+            metadata_errors="replace",
+            timeout=(reading.open_seconds, reading.read_seconds),
+            hwaccel=hardware,
+        )
+
+    return opened_with(opened_on, reading.hwaccel)
 
 
 def probe(source: Source, reading: Reading) -> SourceInfo:

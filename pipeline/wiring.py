@@ -27,6 +27,7 @@ from edgewatch.pipeline.mailbox import Mailbox
 from edgewatch.pipeline.messages import Topics
 from edgewatch.pipeline.mqtt import Publisher
 from edgewatch.pipeline.mqtt_link import BrokerAddress, TlsFiles
+from edgewatch.pipeline.preroll import PreRoll
 from edgewatch.pipeline.stats import Stats
 from edgewatch.pipeline.store_thread import StoreThread
 from edgewatch.pipeline.types import Clip
@@ -34,6 +35,9 @@ from edgewatch.pipeline.watch import CameraThread, Feed, OpenCamera, Reports
 
 LATENCY_ALLOWED_SECONDS = 10.0
 """How late a verdict may come and still count on the ledger, beyond its clip's own length."""
+
+PREROLL_BYTES = 16_000_000
+"""What a camera's last seconds may take, compressed: 20 s of 6 Mbit/s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ async def assembled(
         flow = Flow(
             judge=judge,
             chronicle=chronicle,
-            open_camera=open_camera or partial(_open_camera, clock),
+            open_camera=open_camera or partial(_open_camera, clock, settings.evidence.pre_seconds),
             clock=clock,
             max_batch=settings.engine.max_batch,
             words=settings.engine.explain_tokens > 0,
@@ -149,10 +153,19 @@ def _ledger(settings: Settings) -> Ledger:
 
 
 def _open_camera(
-    clock: Clock, feed: Feed, first_index: int, outlet: Mailbox[Clip], reports: Reports
+    clock: Clock,
+    pre_seconds: float,
+    feed: Feed,
+    first_index: int,
+    outlet: Mailbox[Clip],
+    reports: Reports,
 ) -> CameraThread:
     """Make the decoding thread of a feed."""
     plan = feed.plan
+    # An event is known only some windows after it began
+    reach_seconds = (
+        pre_seconds + plan.clips.seconds + plan.events.open_within * plan.clips.stride_seconds
+    )
     return DecodingThread(
         feed.camera,
         feed.source,
@@ -165,6 +178,8 @@ def _open_camera(
         replay=not feed.live,
         first_index=first_index,
         rtsp_transport=plan.rtsp_transport,
+        hwaccel=plan.hwaccel,
+        preroll=PreRoll(seconds=reach_seconds, most_bytes=PREROLL_BYTES) if feed.live else None,
         outlet=outlet,
         on_health=reports.on_health,
         on_info=reports.on_info,

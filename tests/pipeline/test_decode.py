@@ -12,7 +12,9 @@ from structlog.testing import capture_logs
 
 from edgewatch.pipeline.decode import CameraThread
 from edgewatch.pipeline.errors import CameraError, CameraRejected
+from edgewatch.pipeline.lanes import VideoPacket
 from edgewatch.pipeline.mailbox import Mailbox
+from edgewatch.pipeline.preroll import PreRoll
 from edgewatch.pipeline.source import parse_source
 from edgewatch.pipeline.types import CameraName, Clip, Health, SourceInfo
 from tests.fakes.clock import ManualClock, ManualSignal
@@ -56,6 +58,7 @@ class Run:
         stride_seconds: float = 1.0,
         on_health: Callable[[Health], None] | None = None,
         first_index: int = 0,
+        preroll: PreRoll[VideoPacket] | None = None,
     ) -> None:
         self.clock = ManualClock()
         self.signal = ManualSignal(self.clock)
@@ -84,6 +87,7 @@ class Run:
             first_index=first_index,
             open_seconds=2.0,
             read_seconds=2.0,
+            preroll=preroll,
             stop_signal=self.signal,
         )
 
@@ -453,3 +457,15 @@ def test_a_lossless_outlet_is_waited_for_and_closing_it_ends_the_camera(recordin
     mailbox.close()
     assert thread.join(LONG_SECONDS)
     assert ended.is_set()
+
+
+def test_a_live_camera_keeps_its_last_packets_for_evidence(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "gate.mp4", frames=200, gop=10, b_frames=2)
+    ring = PreRoll[VideoPacket](seconds=5.0, most_bytes=10_000_000)
+    run = Run(path, speed=1.0, preroll=ring).finish()
+    kept = ring.packets()
+    assert kept[0].is_keyframe
+    times = [packet.pts * packet.time_base for packet in kept if packet.pts is not None]
+    assert 5.0 <= float(max(times) - min(times)) <= 7.0
+    assert float(max(times)) == pytest.approx(19.9)
+    assert len(run.clips) > 15

@@ -37,3 +37,26 @@ def test_a_path_through_a_file_is_named_as_missing(tmp_path: Path) -> None:
     with pytest.raises(CameraRejected, match="does not exist") as caught:
         check_readable(file_source(tmp_path / "a.mp4" / "b.mp4"))
     assert caught.value.reason == "not_found"
+
+
+def test_a_dashcams_files_are_played_in_the_order_of_the_time_in_their_names(
+    tmp_path: Path,
+) -> None:
+    names = [
+        "NO20240501-115900-000001F.mp4",
+        "EV20240501-120000-000002F.mp4",
+        "NO20240501-120100-000003F.mp4",
+        "EV20240502-000000-000001F.mp4",
+    ]
+    for name in reversed(names):
+        (tmp_path / name).write_bytes(b"x")
+    found = [Path(part.location).name for part in recordings(file_source(tmp_path))]
+    assert found == names
+
+
+def test_one_name_without_a_time_leaves_the_natural_order(tmp_path: Path) -> None:
+    names = ["2024-05-02 08.00.00.mp4", "clip2.mp4", "clip10.mp4", "x_20240501_080000.mp4"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    found = [Path(part.location).name for part in recordings(file_source(tmp_path))]
+    assert found == names
