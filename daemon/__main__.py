@@ -25,6 +25,7 @@ COMMANDS = {
     "check": "examine settings, cameras, broker and engine, with a cure for what is wrong",
     "replay": "push recordings through the same pipeline as live cameras",
     "events": "list or follow the events on record",
+    "coverage": "for every second of each camera: judged, or why not",
 }
 
 USAGE = """\
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = arguments[0] if arguments else "--help"
     if command in ("-h", "--help", "help"):
-        lines = "\n".join(f"  {name:<8} {does}" for name, does in COMMANDS.items())
+        lines = "\n".join(f"  {name:<9} {does}" for name, does in COMMANDS.items())
         print(USAGE.format(commands=lines), end="")  # noqa: T201 - the help itself
         return EX_OK
     if command == "--version":

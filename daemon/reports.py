@@ -12,6 +12,7 @@ import structlog
 
 import edgewatch
 from edgewatch.pipeline.clock import Clock
+from edgewatch.pipeline.coverage import open_ms, settled_until_ms
 from edgewatch.pipeline.errors import StoreError
 from edgewatch.pipeline.ledger import coverage_totals
 from edgewatch.pipeline.types import CameraName, Coverage
@@ -23,8 +24,6 @@ STATS_SECONDS = 10.0
 COVERAGE_SECONDS = 60.0
 PRUNE_SECONDS = 3600.0
 DAY_SECONDS = 86_400.0
-COVERAGE_LAG_SECONDS = 60.0
-"""Newest time the ledger may not have settled yet; it is left out of the window."""
 
 
 class Reports:
@@ -90,12 +89,14 @@ class Reports:
 
         They end where the ledger is settled, so that time still open counts as neither.
         """
-        now_ms = round(self._clock.wall_seconds() * 1000)
-        since_ms = now_ms - round((DAY_SECONDS + COVERAGE_LAG_SECONDS) * 1000)
+        settings = self._pipeline.settings
+        clips = [settings.clips, *(plan.clips for plan in settings.plans())]
+        window_ms = round(1000 * max(one.seconds for one in clips))
+        now_ms, day_ms = round(self._clock.wall_seconds() * 1000), round(DAY_SECONDS * 1000)
+        since_ms = now_ms - day_ms - open_ms(window_ms)
         intervals = await self._pipeline.store.coverage(camera, since_ms, now_ms)
-        settled_ms = max((one.end_ms for one in intervals), default=0)
-        until_ms = max(settled_ms, now_ms - round(COVERAGE_LAG_SECONDS * 1000))
-        day_ms = round(DAY_SECONDS * 1000)
+        newest_end_ms = intervals[-1].end_ms if intervals else None
+        until_ms = settled_until_ms(newest_end_ms, now_ms, window_ms)
         return coverage_totals(intervals, until_ms - day_ms, until_ms), until_ms / 1000
 
     async def _stats(self) -> None:

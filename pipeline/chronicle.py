@@ -10,6 +10,7 @@ import structlog
 from edgewatch.pipeline.announce import Announcer
 from edgewatch.pipeline.backlog import OutboxMessage
 from edgewatch.pipeline.clock import Clock
+from edgewatch.pipeline.coverage import SETTLE_EVERY_MS
 from edgewatch.pipeline.errors import StoreError
 from edgewatch.pipeline.events import interrupted
 from edgewatch.pipeline.ledger import Ledger
@@ -28,8 +29,10 @@ from edgewatch.pipeline.watch import Watch
 
 log = structlog.get_logger(__name__)
 
-SETTLE_SECONDS = 5.0
+SETTLE_SECONDS = SETTLE_EVERY_MS / 1000
 """How often the ledger is written."""
+CLOCK_SET_SECONDS = 2.0
+"""A wall clock that departs this much from the monotonic one was set, or the machine slept."""
 
 _EVENT_PHRASES = {"new": "event opened", "update": "event updated", "end": "event ended"}
 
@@ -74,6 +77,8 @@ class Chronicle:
         self._announcers = {True: live, False: replay}
         self._clock = clock
         self._settled_seconds = clock.monotonic_seconds()
+        self._read_seconds = (clock.wall_seconds(), clock.monotonic_seconds())
+        """Both clocks at their last reading."""
 
     def announcer(self, watch: Watch) -> Announcer:
         """Return who speaks for a watch on MQTT."""
@@ -116,6 +121,7 @@ class Chronicle:
                 width=info.width,
                 height=info.height,
                 fps=info.fps,
+                decoding=info.decoding,
             )
         for observer in watch.observers:
             observer.on_info(watch.camera, info)
@@ -163,6 +169,20 @@ class Chronicle:
             start_ms, end_ms = _ms(clip.start_seconds), _ms(clip.end_seconds)
             self._ledger.dropped(watch.camera, start_ms, end_ms, reason)
 
+    def unjudged(
+        self, watch: Watch, start_seconds: float, end_seconds: float, reason: Coverage
+    ) -> None:
+        """Write down footage, or time without any, that came into no clip (Unix times).
+
+        A verdict over the same time still wins.
+        """
+        if watch.feed.live:
+            self._ledger.dropped(watch.camera, _ms(start_seconds), _ms(end_seconds), reason)
+
+    def engine(self, *, ready: bool) -> None:
+        """Write down whether the engine can judge; cheap to call again with the same."""
+        self._ledger.engine(self._now_ms(), ready=ready)
+
     async def events(self, watch: Watch, events: Sequence[Event]) -> None:
         """Save events with what is to be sent of them. The caller holds `watch.recording`."""
         announcer = self.announcer(watch)
@@ -187,10 +207,11 @@ class Chronicle:
 
     async def settle(self) -> None:
         """Save the ledger as far as it can no longer change; seldom, to spare the disk."""
+        now_ms = self._now_ms()
         now_seconds = self._clock.monotonic_seconds()
         if now_seconds - self._settled_seconds >= SETTLE_SECONDS:
             self._settled_seconds = now_seconds
-            await self._save(self._ledger.advance(self._now_ms()))
+            await self._save(self._ledger.advance(now_ms))
 
     async def close(self) -> None:
         """Save the ledger to its end."""
@@ -216,7 +237,15 @@ class Chronicle:
             log.error("coverage not stored", intervals=len(intervals), reason=str(error))
 
     def _now_ms(self) -> int:
-        return _ms(self._clock.wall_seconds())
+        """Return Unix time; the ledger hears first if the clock was set since the last reading."""
+        last_wall_seconds, last_seconds = self._read_seconds
+        self._read_seconds = self._clock.wall_seconds(), self._clock.monotonic_seconds()
+        wall_seconds, seconds = self._read_seconds
+        expected_seconds = last_wall_seconds + seconds - last_seconds
+        if abs(wall_seconds - expected_seconds) > CLOCK_SET_SECONDS:
+            log.warning("clock set", step_seconds=round(wall_seconds - expected_seconds, 3))
+            self._ledger.clock_set(_ms(expected_seconds), _ms(wall_seconds))
+        return _ms(wall_seconds)
 
     @staticmethod
     def _log_event(event: Event) -> None:

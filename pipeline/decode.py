@@ -16,14 +16,14 @@ from edgewatch.pipeline.camera import CameraLife
 from edgewatch.pipeline.clips import ClipAssembler
 from edgewatch.pipeline.clock import Clock
 from edgewatch.pipeline.errors import CameraError, CameraRejected, CameraUnreachable
-from edgewatch.pipeline.frames import Sample, Sampling
+from edgewatch.pipeline.frames import Sample, Sampling, gap_seconds
 from edgewatch.pipeline.lanes import VideoPacket
 from edgewatch.pipeline.pictures import Sampled
 from edgewatch.pipeline.preroll import PreRoll
 from edgewatch.pipeline.recordings import recordings
 from edgewatch.pipeline.refusals import no_picture, stalled
 from edgewatch.pipeline.source import Source, redact
-from edgewatch.pipeline.types import CameraName, Clip, Frame, Health, SourceInfo
+from edgewatch.pipeline.types import CameraName, Clip, Coverage, Frame, Health, SourceInfo
 from edgewatch.pipeline.video import Reading, VideoInput, open_video
 
 log = structlog.get_logger()
@@ -102,6 +102,7 @@ class CameraThread:
         on_health: Callable[[Health], None],
         on_info: Callable[[SourceInfo], None],
         on_end: Callable[[CameraError | None], None],
+        on_unjudged: Callable[[float, float, Coverage], None] | None = None,
         clock: Clock,
         random: Callable[[], float],
         first_index: int = 0,
@@ -123,6 +124,11 @@ class CameraThread:
         self._on_health = on_health
         self._on_info = on_info
         self._on_end = on_end
+        self._on_unjudged = on_unjudged
+        self._seconds = seconds
+        self._seen_until_seconds: float | None = None
+        """End of the last frame of this connection (Unix time)."""
+        self._corrupt_seen = 0
         self._clock = clock
         self._reading = Reading(open_seconds, read_seconds, rtsp_transport, hwaccel)
         self._preroll = preroll
@@ -213,6 +219,11 @@ class CameraThread:
                 "internal", f"A fault in edgewatch itself ({type(unknown).__name__}): see the log."
             )
         self._deliver(self._assembler.end())
+        if error is not None:
+            # Nothing came since the last frame, though it took a while to see that (a stall)
+            why: Coverage = "corrupt" if error.reason == "corrupt" else "offline"
+            self._tell_unjudged(self._clock.wall_seconds(), why)
+        self._seen_until_seconds, self._corrupt_seen = None, 0
         return error
 
     def _play_all(self) -> None:
@@ -287,7 +298,9 @@ class CameraThread:
                 started_seconds = anchor.origin_seconds if self._replay else None
                 anchor = self._anchored(video, media_seconds, started_seconds)
             if not self._pace(anchor, media_seconds):
-                self._deliver(self._assembler.add(self._frame(sampled, anchor)))
+                frame = self._frame(sampled, anchor)
+                self._note_break(frame.time_seconds, video.corrupt_packets)
+                self._deliver(self._assembler.add(frame))
 
     def _watched(self, video: VideoInput, source: Source) -> Iterator[Sampled[Sample]]:
         """Yield samples until the camera is stopped; raises CameraError when none come."""
@@ -384,6 +397,23 @@ class CameraThread:
             now_seconds = self._clock.monotonic_seconds()
             key, size_bytes = packet.is_keyframe, packet.size
             self._preroll.add(packet, key=key, size_bytes=size_bytes, now_seconds=now_seconds)
+
+    def _note_break(self, time_seconds: float, corrupt_packets: int) -> None:
+        """Say why no window spans the time since the last frame, if it is too long for one."""
+        seen_until_seconds = self._seen_until_seconds
+        if seen_until_seconds is not None:
+            missing_seconds = time_seconds - seen_until_seconds
+            if missing_seconds + 1.0 / self._fps > gap_seconds(self._fps):
+                quiet: Coverage = "offline" if missing_seconds >= self._seconds else "too_short"
+                is_corrupt = corrupt_packets > self._corrupt_seen
+                self._tell_unjudged(time_seconds, "corrupt" if is_corrupt else quiet)
+        self._seen_until_seconds = time_seconds + 1.0 / self._fps
+        self._corrupt_seen = corrupt_packets
+
+    def _tell_unjudged(self, until_seconds: float, why: Coverage) -> None:
+        since_seconds = self._seen_until_seconds
+        if self._on_unjudged and since_seconds is not None and since_seconds < until_seconds:
+            self._on_unjudged(since_seconds, until_seconds, why)
 
     def _deliver(self, clip: Clip | None) -> None:
         if clip is None:

@@ -151,6 +151,7 @@ class Flow:
             async with watch.recording:
                 events = watch.policy.tick(now_seconds) + lost_events(watch, now_seconds)
                 await self._chronicle.events(watch, events)
+        self._chronicle.engine(ready=self._judge.state.state == "ready")
         await self._chronicle.settle()
 
     async def _judge_clips(self) -> None:

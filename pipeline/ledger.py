@@ -9,19 +9,23 @@ Three sources of knowledge, the strongest first:
 
 Where footage flows and neither a verdict nor a drop accounts for a stretch, its length decides:
 shorter than a clip's window, no clip fitted into it (before or after a gap) and "too_short" is
-right; longer, a clip would have fitted and judging did not keep up: "overload".
+right; longer, a clip would have fitted and judging did not keep up: "engine_down" if the engine
+was away meanwhile, else "overload".
 
 Verdicts come late, so time is settled only when it is `settle_ms` old. Settled time never changes
-again: a wall clock that is set back re-lives time that is already accounted for, and the ledger
-waits until it is past it. A clock set forward is covered by what held before the jump.
+again. Who sees that the clock was set says so with `clock_set`: the time jumped over was not lived
+and stays uncovered, time that is lived again is told again (the store keeps the first word). A
+step back that nobody tells re-lives time that is accounted for, and the ledger waits until it is
+past it; a step forward that nobody tells is covered by what held before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from edgewatch.pipeline.coverage import partition, totals_ms
 from edgewatch.pipeline.types import CameraName, Coverage, Interval
 
 _STRENGTH: dict[Coverage, int] = {"judged": 3, "engine_down": 2, "overload": 2, "too_short": 0}
@@ -35,9 +39,9 @@ class Ledger:
     """Gathers what happened to each camera's footage and settles it into intervals.
 
     Pure: times are arguments, Unix time in whole milliseconds. All intervals ever returned for
-    one camera are disjoint and in order of time; together they cover it without a hole from its
-    first `watch` on (after `unwatch` there is a hole until it is watched again). Within one call's
-    list no two adjacent intervals of a camera have the same coverage.
+    one camera are disjoint and in order of time, up to the next `clock_set`; together they cover
+    it without a hole from its first `watch` on (after `unwatch` there is a hole until it is
+    watched again).
 
     `settle_ms`: how late a verdict may come after its footage began (window plus latency).
     `window_ms`: length of a clip, the longest of all cameras.
@@ -49,6 +53,8 @@ class Ledger:
         self._tracks: dict[CameraName, _Track] = {}
         self._unwatched_ms: dict[CameraName, int] = {}
         self._ready: list[Interval] = []
+        self._outages: list[tuple[int, int | None]] = []
+        """(start, end) of the times to which the engine was away; the last may go on (None)."""
 
     def watch(self, camera: CameraName, now_ms: int, reason: Coverage) -> None:
         """Say what holds from now on: why nothing can be judged, or "too_short": footage flows.
@@ -80,6 +86,29 @@ class Ledger:
         if track := self._tracks.get(camera):
             track.mark(start_ms, end_ms, coverage)
 
+    def engine(self, now_ms: int, *, ready: bool) -> None:
+        """Say whether the engine can judge from now on; it is taken to, until told otherwise."""
+        away = bool(self._outages) and self._outages[-1][1] is None
+        if not ready and not away:
+            # What is still open now is just what it may have had in hand
+            self._outages.append((now_ms - self._settle_ms, None))
+        elif ready and away:
+            self._outages[-1] = (self._outages[-1][0], now_ms)
+
+    def clock_set(self, before_ms: int, now_ms: int) -> None:
+        """Say that the clock was set from `before_ms` to `now_ms`, forward or back.
+
+        What was open is settled by what is known of it; `advance` returns it. From `now_ms` on
+        holds what held before.
+        """
+        for camera in list(self._tracks):
+            reason = self._tracks[camera].latest_reason
+            self.unwatch(camera, before_ms)
+            self._tracks[camera] = _Track(camera, now_ms, [(now_ms, reason)])
+        self._unwatched_ms.clear()
+        away = bool(self._outages) and self._outages[-1][1] is None
+        self._outages = [(now_ms, None)] if away else []
+
     def advance(self, now_ms: int) -> list[Interval]:
         """Settle what is older than `settle_ms`; return the newly settled intervals.
 
@@ -88,7 +117,8 @@ class Ledger:
         """
         until_ms = now_ms - self._settle_ms
         for track in self._tracks.values():
-            self._ready += track.settle(until_ms, self._window_ms, final=False)
+            self._ready += track.settle(until_ms, self._window_ms, self._outages)
+        self._forget_outages()
         return self._take_ready()
 
     def unwatch(self, camera: CameraName, now_ms: int) -> None:
@@ -97,7 +127,7 @@ class Ledger:
         It may be watched again. Without effect if it is not watched.
         """
         if track := self._tracks.pop(camera, None):
-            self._ready += track.settle(now_ms, self._window_ms, final=True)
+            self._ready += track.settle(now_ms, self._window_ms, self._outages, final=True)
             self._unwatched_ms[camera] = track.settled_ms
 
     def close(self, now_ms: int) -> list[Interval]:
@@ -105,6 +135,14 @@ class Ledger:
         for camera in list(self._tracks):
             self.unwatch(camera, now_ms)
         return self._take_ready()
+
+    def _forget_outages(self) -> None:
+        oldest_ms = min((track.settled_ms for track in self._tracks.values()), default=None)
+        self._outages = [
+            (away_ms, back_ms)
+            for away_ms, back_ms in self._outages
+            if back_ms is None or (oldest_ms is not None and back_ms > oldest_ms)
+        ]
 
     def _take_ready(self) -> list[Interval]:
         ready, self._ready = self._ready, []
@@ -114,21 +152,15 @@ class Ledger:
 def coverage_totals(
     intervals: Iterable[Interval], since_ms: int, until_ms: int
 ) -> dict[Coverage, int]:
-    """Sum one camera's disjoint intervals within [since, until), in milliseconds, exactly.
+    """Sum one camera's intervals within [since, until), in milliseconds, exactly.
+
+    They are disjoint and in order of time.
 
     Time that no interval covers counts as "not_running", so that the sums add up to
     `until_ms - since_ms`. A coverage that did not occur has no entry.
     """
-    totals: dict[Coverage, int] = {}
-    missing_ms = max(0, until_ms - since_ms)
-    for interval in intervals:
-        length_ms = min(interval.end_ms, until_ms) - max(interval.start_ms, since_ms)
-        if length_ms > 0:
-            totals[interval.coverage] = totals.get(interval.coverage, 0) + length_ms
-            missing_ms -= length_ms
-    if missing_ms:
-        totals["not_running"] = totals.get("not_running", 0) + missing_ms
-    return totals
+    spans = ((one.start_ms, one.end_ms, one.coverage) for one in intervals)
+    return totals_ms(partition(spans, since_ms, until_ms))
 
 
 @dataclass(slots=True)
@@ -143,6 +175,11 @@ class _Track:
     """(start, end, coverage) in the order told."""
     hole_since_ms: int | None = None
     """Where the unexplained stretch began that reaches up to `settled_ms`, if one does."""
+
+    @property
+    def latest_reason(self) -> Coverage:
+        """What holds since it was last said."""
+        return self.reasons[-1][1]
 
     def change_reason(self, now_ms: int, reason: Coverage) -> None:
         # After a clock was set back, what was said for a later time is void: the last word counts.
@@ -160,8 +197,18 @@ class _Track:
                 return
         self.marks.append((start_ms, end_ms, coverage))
 
-    def settle(self, until_ms: int, window_ms: int, *, final: bool) -> list[Interval]:
-        """Return the intervals from `settled_ms` to `until_ms` and forget what made them."""
+    def settle(
+        self,
+        until_ms: int,
+        window_ms: int,
+        outages: Iterable[tuple[int, int | None]],
+        *,
+        final: bool = False,
+    ) -> list[Interval]:
+        """Return the intervals from `settled_ms` to `until_ms` and forget what made them.
+
+        `final`: what is not explained by now never will be. No two neighbours are equal.
+        """
         settled: list[Interval] = []
         for start_ms, end_ms, coverage in self._stretches(until_ms):
             if coverage is None:
@@ -169,13 +216,14 @@ class _Track:
                 long_enough = end_ms - begun_ms >= window_ms
                 if end_ms == until_ms and not long_enough and not final:
                     break
-                coverage = "overload" if long_enough else "too_short"
                 self.hole_since_ms = begun_ms
+                named = _causes(start_ms, end_ms, outages) if long_enough else None
+                pieces = named or [(start_ms, end_ms, "too_short")]
             else:
                 self.hole_since_ms = None
-            if settled and settled[-1].coverage == coverage:
-                start_ms = settled.pop().start_ms
-            settled.append(Interval(self.camera, start_ms, end_ms, coverage))
+                pieces = [(start_ms, end_ms, coverage)]
+            for piece in pieces:
+                _append(settled, Interval(self.camera, *piece))
             self.settled_ms = end_ms
         self._forget_settled()
         return settled
@@ -205,3 +253,29 @@ class _Track:
         self.marks = [mark for mark in self.marks if mark[1] > self.settled_ms]
         holding = [known for known in self.reasons if known[0] <= self.settled_ms][-1:]
         self.reasons = holding + [known for known in self.reasons if known[0] > self.settled_ms]
+
+
+def _causes(
+    start_ms: int, end_ms: int, outages: Iterable[tuple[int, int | None]]
+) -> list[tuple[int, int, Coverage]]:
+    """Cut a stretch that ought to have been judged by whether the engine was away."""
+    pieces: list[tuple[int, int, Coverage]] = []
+    for away_ms, back_ms in outages:
+        since_ms = max(start_ms, away_ms)
+        until_ms = end_ms if back_ms is None else min(end_ms, back_ms)
+        if since_ms >= until_ms:
+            continue
+        if start_ms < since_ms:
+            pieces.append((start_ms, since_ms, "overload"))
+        pieces.append((since_ms, until_ms, "engine_down"))
+        start_ms = until_ms
+    if start_ms < end_ms:
+        pieces.append((start_ms, end_ms, "overload"))
+    return pieces
+
+
+def _append(settled: list[Interval], interval: Interval) -> None:
+    """Add an interval; one that goes on where an equal one ends lengthens it."""
+    if settled and settled[-1].coverage == interval.coverage:
+        interval = replace(interval, start_ms=settled.pop().start_ms)
+    settled.append(interval)

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from edgewatch.pipeline import coverage_rows
+from edgewatch.pipeline.coverage import Span
 from edgewatch.pipeline.database import Database
 from edgewatch.pipeline.errors import StoreError
 from edgewatch.pipeline.types import CameraName, Event, Evidence, Interval, Verdict
@@ -21,13 +23,6 @@ VERDICT_COLUMNS = (
     "camera, end_seconds, clip_id, start_seconds, label, score, threshold, media_start_seconds, "
     "media_end_seconds, engine, latency_ms, evidence, warming_up, uncertain, replay"
 )
-
-COVERAGE_OVERLAPPING = """
-SELECT start_ms, end_ms, coverage FROM coverage
-WHERE camera = :camera AND start_ms < :until AND end_ms > :since AND start_ms >= coalesce(
-    (SELECT max(start_ms) FROM coverage WHERE camera = :camera AND start_ms <= :since), :since)
-ORDER BY start_ms"""
-"""Intervals are disjoint, so only the last one that starts before `since` may reach into it."""
 
 # Walks the primary key from name to name instead of reading every row.
 _NAMES = """
@@ -73,10 +68,17 @@ class Records:
 
     def coverage(self, camera: CameraName, since_ms: int, until_ms: int) -> list[Interval]:
         """Return the intervals that overlap [since, until), whole, in order of time."""
-        rows = self._rows(
-            COVERAGE_OVERLAPPING, {"camera": camera, "since": since_ms, "until": until_ms}
+        return [Interval(camera, *span) for span in self.spans(camera, since_ms, until_ms)]
+
+    def spans(self, camera: CameraName, since_ms: int, until_ms: int) -> Sequence[Span]:
+        """Return the same as `coverage`, at a third of the cost where there are very many."""
+        return self._rows(
+            coverage_rows.OVERLAPPING, {"camera": camera, "since": since_ms, "until": until_ms}
         )
-        return [Interval(camera, *row) for row in rows]
+
+    def coverage_cameras(self) -> list[CameraName]:
+        """Return the names of all cameras that coverage is known of, sorted; no recordings."""
+        return [name for (name,) in self._rows(_NAMES.format(table="coverage"))]
 
     def events(
         self,
@@ -139,9 +141,7 @@ class Records:
         rows = self._rows("SELECT value FROM settings WHERE key = ?", (key,))
         return str(rows[0][0]) if rows else None
 
-    def _rows(
-        self, statement: str, values: Sequence[object] | dict[str, object] = ()
-    ) -> list[tuple[Any, ...]]:
+    def _rows(self, statement: str, values: Sequence[object] | dict[str, object] = ()) -> list[Any]:
         try:
             return self._database.connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:

@@ -161,6 +161,9 @@ class Roster:
             on_health=lambda health: _call_in(loop, partial(self._health, watch, health)),
             on_info=lambda info: _call_in(loop, partial(self._info, watch, info)),
             on_end=lambda error: _call_in(loop, partial(self._end, watch, error)),
+            on_unjudged=lambda start, end, why: _call_in(
+                loop, partial(self._chronicle.unjudged, watch, start, end, why)
+            ),
         )
         watch.mailbox = mailbox
         watch.stopped = watch.through = False

@@ -11,16 +11,17 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import time
 
 import structlog
 
+from edgewatch.pipeline import coverage_rows
 from edgewatch.pipeline.backlog import Backlog, OutboxMessage, OutboxRow
 from edgewatch.pipeline.database import Database
 from edgewatch.pipeline.errors import StoreError
 from edgewatch.pipeline.records import (
-    COVERAGE_OVERLAPPING,
     VERDICT_COLUMNS,
     Records,
     encode_event,
@@ -56,7 +57,8 @@ class Store(Records):
 
     Opening makes the file (mode 0640) and its folder; None keeps everything in memory. Raises
     StoreError naming file and cure: no permission, damaged, another program's, newer than this
-    edgewatch, or in use by another one. A damaged file is left as it is.
+    edgewatch, or in use by another one. A damaged file is left as it is. What a killed process had
+    judged, but not yet settled on its ledger, is covered then.
 
     `backlog`: most events, and messages, kept in memory while the disk takes none.
     `busy_seconds`: how long to wait for a lock that another process holds.
@@ -79,6 +81,7 @@ class Store(Records):
         self._intervals_dropped = 0
         newest = self._rows("SELECT coalesce(max(seq), 0) FROM sqlite_sequence")[0][0]
         self._backlog = Backlog(next_row_id=newest + 1, capacity=backlog)
+        self._write(coverage_rows.recover)
 
     @staticmethod
     def open_readonly(path: Path) -> Records:
@@ -159,16 +162,12 @@ class Store(Records):
     def save_coverage(self, intervals: Sequence[Interval]) -> None:
         """Keep intervals, in one transaction; dropped and counted if the disk takes none.
 
-        One that goes on where an equal one ended lengthens it. Time that is covered already (the
-        clock was set back) stays as it is.
+        Equal ones that touch become one row. Time that is covered already (the clock was set
+        back) stays as it is.
         """
 
-        def insert(db: sqlite3.Connection) -> None:
-            for interval in intervals:
-                for start_ms, end_ms in _uncovered(db, interval):
-                    _extend_or_insert(db, interval, start_ms, end_ms)
-
-        if intervals and not (self._catch_up() and self._write(insert)):
+        add = partial(coverage_rows.add, intervals=intervals)
+        if intervals and not (self._catch_up() and self._write(add)):
             self._intervals_dropped += len(intervals)
 
     def set_setting(self, key: str, value: str | None) -> None:
@@ -287,40 +286,3 @@ DELETE FROM coverage WHERE camera = ? AND start_ms IN (
 _PRUNE_EVENTS = """
 DELETE FROM events WHERE event_id IN (
     SELECT event_id FROM events WHERE end_seconds < ? ORDER BY start_seconds LIMIT ?)"""
-
-
-def _uncovered(db: sqlite3.Connection, interval: Interval) -> list[tuple[int, int]]:
-    """Return the parts of an interval that no row covers yet, as (start, end)."""
-    overlapping = db.execute(
-        COVERAGE_OVERLAPPING,
-        {"camera": interval.camera, "since": interval.start_ms, "until": interval.end_ms},
-    )
-    parts = []
-    start_ms = interval.start_ms
-    for known_start_ms, known_end_ms, _ in overlapping.fetchall():
-        if start_ms < known_start_ms:
-            parts.append((start_ms, known_start_ms))
-        start_ms = max(start_ms, known_end_ms)
-    if start_ms < interval.end_ms:
-        parts.append((start_ms, interval.end_ms))
-    return parts
-
-
-def _extend_or_insert(
-    db: sqlite3.Connection, interval: Interval, start_ms: int, end_ms: int
-) -> None:
-    previous = db.execute(
-        "SELECT start_ms, end_ms, coverage FROM coverage WHERE camera = ? AND start_ms < ? "
-        "ORDER BY start_ms DESC LIMIT 1",
-        (interval.camera, start_ms),
-    ).fetchone()
-    if previous and previous[1:] == (start_ms, interval.coverage):
-        db.execute(
-            "UPDATE coverage SET end_ms = ? WHERE camera = ? AND start_ms = ?",
-            (end_ms, interval.camera, previous[0]),
-        )
-    else:
-        db.execute(
-            "INSERT INTO coverage VALUES (?, ?, ?, ?)",
-            (interval.camera, start_ms, end_ms, interval.coverage),
-        )

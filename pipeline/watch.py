@@ -96,6 +96,8 @@ class Reports:
     on_health: Callable[[Health], None]
     on_info: Callable[[SourceInfo], None]
     on_end: Callable[[CameraError | None], None]
+    on_unjudged: Callable[[float, float, Coverage], None]
+    """Footage, or time without any, that comes into no clip: from, to (Unix times), why."""
 
 
 OpenCamera = Callable[[Feed, int, Mailbox[Clip], Reports], CameraThread]

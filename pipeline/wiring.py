@@ -16,6 +16,7 @@ from edgewatch.pipeline.announce import Announcer
 from edgewatch.pipeline.chronicle import Chronicle
 from edgewatch.pipeline.clock import Clock
 from edgewatch.pipeline.commands import Commands
+from edgewatch.pipeline.coverage import LATENCY_ALLOWED_MS
 from edgewatch.pipeline.decode import CameraThread as DecodingThread
 from edgewatch.pipeline.engines import Engine
 from edgewatch.pipeline.events import NewId
@@ -32,9 +33,6 @@ from edgewatch.pipeline.stats import Stats
 from edgewatch.pipeline.store_thread import StoreThread
 from edgewatch.pipeline.types import Clip
 from edgewatch.pipeline.watch import CameraThread, Feed, OpenCamera, Reports
-
-LATENCY_ALLOWED_SECONDS = 10.0
-"""How late a verdict may come and still count on the ledger, beyond its clip's own length."""
 
 PREROLL_BYTES = 16_000_000
 """What a camera's last seconds may take, compressed: 20 s of 6 Mbit/s."""
@@ -147,7 +145,7 @@ def _ledger(settings: Settings) -> Ledger:
         [settings.clips.seconds, *(plan.clips.seconds for plan in settings.plans())]
     )
     return Ledger(
-        settle_ms=round((longest_seconds + LATENCY_ALLOWED_SECONDS) * 1000),
+        settle_ms=round(longest_seconds * 1000) + LATENCY_ALLOWED_MS,
         window_ms=round(longest_seconds * 1000),
     )
 
@@ -184,6 +182,7 @@ def _open_camera(
         on_health=reports.on_health,
         on_info=reports.on_info,
         on_end=reports.on_end,
+        on_unjudged=reports.on_unjudged,
         clock=clock,
         random=random.random,
     )

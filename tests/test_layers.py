@@ -15,19 +15,23 @@ LAYERS = ("config", "pipeline", "daemon", "tools")
 
 PURE = (
     "config/schedule.py",
+    "pipeline/bitstream.py",
     "pipeline/camera.py",
     "pipeline/clips.py",
+    "pipeline/coverage.py",
     "pipeline/errors.py",
     "pipeline/events.py",
     "pipeline/frames.py",
     "pipeline/ledger.py",
     "pipeline/messages.py",
     "pipeline/scheduler.py",
+    "pipeline/selection.py",
     "pipeline/source.py",
     "pipeline/stats.py",
     "pipeline/types.py",
     "pipeline/verdicts.py",
     "tools/metrics.py",
+    "tools/strip.py",
     "tools/times.py",
 )
 """Things in, things out, time as an argument."""

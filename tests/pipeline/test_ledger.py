@@ -236,6 +236,98 @@ def test_only_a_verdict_says_judged() -> None:
         ledger.dropped(FRONT, 0, 1, "judged")
 
 
+def test_unexplained_stretch_is_the_engines_while_it_is_away() -> None:
+    ledger = new_ledger()
+    ledger.watch(FRONT, 0, "too_short")
+    ledger.judged(FRONT, 0, 20_000)
+    ledger.engine(30_000, ready=False)
+    ledger.engine(31_000, ready=False)
+    ledger.engine(45_000, ready=True)
+    ledger.judged(FRONT, 60_000, 80_000)
+    intervals = [one for now_ms in range(0, 80_000, 5_000) for one in ledger.advance(now_ms)]
+    assert told([*intervals, *ledger.close(80_000)]) == [
+        (0, 20_000, "judged"),
+        (20_000, 45_000, "engine_down"),  # from what it may have had in hand when it went
+        (45_000, 60_000, "overload"),
+        (60_000, 80_000, "judged"),
+    ]
+
+
+def test_engine_that_comes_and_goes_leaves_no_hole_and_no_overlap() -> None:
+    ledger = new_ledger()
+    ledger.watch(FRONT, 0, "too_short")
+    for now_ms in (40_000, 44_000, 60_000):  # each reaches back over the end of the one before
+        ledger.engine(now_ms, ready=False)
+        ledger.engine(now_ms + 2_000, ready=True)
+    assert told(ledger.close(70_000)) == [
+        (0, 25_000, "overload"),
+        (25_000, 62_000, "engine_down"),
+        (62_000, 70_000, "overload"),
+    ]
+
+
+def test_clips_dropped_for_want_of_time_are_overload_even_if_the_engine_goes_later() -> None:
+    ledger = new_ledger()
+    ledger.watch(FRONT, 0, "too_short")
+    ledger.dropped(FRONT, 0, 5_000, "overload")
+    ledger.engine(6_000, ready=False)
+    assert told(ledger.close(20_000)) == [(0, 5_000, "overload"), (5_000, 20_000, "engine_down")]
+
+
+def test_tail_too_short_for_a_clip_is_not_the_engines() -> None:
+    ledger = new_ledger()
+    ledger.watch(FRONT, 0, "too_short")
+    ledger.engine(1_000, ready=False)
+    ledger.watch(FRONT, 4_000, "offline")
+    assert told(ledger.close(9_000)) == [(0, 4_000, "too_short"), (4_000, 9_000, "offline")]
+
+
+def test_time_that_the_clock_jumped_over_stays_uncovered() -> None:
+    ledger = new_ledger()
+    ledger.watch(FRONT, 0, "offline")
+    ledger.clock_set(10_000, 1_000_000)
+    ledger.judged(FRONT, 990_000, 1_002_000)
+    assert told(ledger.close(1_005_000)) == [
+        (0, 10_000, "offline"),
+        (1_000_000, 1_002_000, "judged"),
+        (1_002_000, 1_005_000, "offline"),
+    ]
+
+
+def test_time_lived_again_after_the_clock_was_set_back_is_told_again_at_once() -> None:
+    ledger = new_ledger()
+    ledger.watch(FRONT, 1_000_000, "offline")
+    ledger.clock_set(1_010_000, 5_000)
+    assert told(ledger.advance(30_000)) == [
+        (1_000_000, 1_010_000, "offline"),
+        (5_000, 15_000, "offline"),
+    ]
+
+
+def test_camera_watched_again_after_the_clock_was_set_back_begins_at_once() -> None:
+    ledger = new_ledger()
+    ledger.watch(FRONT, 1_000_000, "offline")
+    ledger.unwatch(FRONT, 1_001_000)
+    ledger.clock_set(1_002_000, 5_000)
+    ledger.watch(FRONT, 6_000, "offline")
+    assert told(ledger.close(7_000)) == [
+        (1_000_000, 1_001_000, "offline"),
+        (6_000, 7_000, "offline"),
+    ]
+
+
+@pytest.mark.parametrize("set_to_ms", [2_000_000, 5_000])
+def test_engine_that_is_away_while_the_clock_is_set_stays_away(set_to_ms: int) -> None:
+    ledger = new_ledger()
+    ledger.watch(FRONT, 1_000_000, "too_short")
+    ledger.engine(1_001_000, ready=False)
+    ledger.clock_set(1_010_000, set_to_ms)
+    assert told(ledger.close(set_to_ms + 10_000)) == [
+        (1_000_000, 1_010_000, "engine_down"),
+        (set_to_ms, set_to_ms + 10_000, "engine_down"),
+    ]
+
+
 MS = st.integers(0, 60_000)
 SPAN = st.tuples(MS, st.integers(0, 8_000))
 CALLS = st.lists(

@@ -1,0 +1,1 @@
+"""Damaged recordings through the camera: never a crash, a hang or a leak."""
