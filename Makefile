@@ -3,15 +3,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: help run test test-fast lint format bench lock install clean
+.PHONY: help run test test-long test-fast lint format bench lock install clean
 
 help:
 	@echo "make run        watch the sample footage: cameras, verdicts, events on MQTT"
 	@echo "make test       lint, types and every test (installs what the tests need)"
+	@echo "make test-long  the tests that take minutes and are no part of make test"
 	@echo "make test-fast  the tests that need no broker, RTSP server or browser"
 	@echo "make lint       ruff and mypy"
 	@echo "make format     ruff format and the fixes ruff is sure of"
-	@echo "make bench      speed and memory, as figures"
+	@echo "make bench      speed and memory, as figures, beside other readers (20 minutes)"
 	@echo "make lock       write constraints.txt anew from the newest versions"
 	@echo "make install    install as a systemd service (root; see docs/install.md)"
 
@@ -23,8 +24,12 @@ test: $(VENV)/.dev
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest
 
+test-long: $(VENV)/.dev
+	@sh scripts/system_packages.sh test
+	$(BIN)/python -m pytest -m long
+
 test-fast: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not integration"
+	$(BIN)/python -m pytest -m "not integration and not long"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -35,8 +40,9 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev
-	$(BIN)/python -m bench.pipeline
+bench: $(VENV)/bench/.peers
+	$(VENV)/bench/bin/python -m bench.pipeline
+	$(VENV)/bench/bin/python -m bench.decode
 
 lock:
 	sh scripts/lock.sh
@@ -58,4 +64,13 @@ $(VENV)/.run: pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.run
 	@echo "adding what the tests need"
 	@$(PIP) install --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+# Beside the project's own: torch and the other readers are 2 GB, and `make test` needs none of it.
+$(VENV)/bench/.peers: pyproject.toml constraints.txt
+	@echo "setting up $(VENV)/bench with the readers that are compared (2 GB)"
+	@test -x $(VENV)/bench/bin/python || python3 -m venv $(VENV)/bench
+	@$(VENV)/bench/bin/pip --disable-pip-version-check --quiet install --constraint constraints.txt --editable .
+	@$(VENV)/bench/bin/pip --disable-pip-version-check --quiet install --constraint constraints.txt --editable ".[bench]" \
+		|| echo "not all of them can be installed here; the table will say which are missing"
 	@touch $@

@@ -10,6 +10,10 @@ from edgewatch.pipeline.types import CameraName, Health, HealthState
 RETRY_FIRST_SECONDS = 1.0
 RETRY_LONGEST_SECONDS = 30.0
 RETRY_SHORTEST_SECONDS = 0.2
+RETRY_AWAY_SHARE = 0.25
+"""The next attempt comes no later than this share of the time a camera has been away."""
+BOOTING_SECONDS = 180.0
+"""So long a camera that starts may answer that it knows no such path."""
 REJECTED_FIRST_SECONDS = 60.0
 REJECTED_LONGEST_SECONDS = 300.0
 STEADY_SECONDS = 30.0
@@ -29,9 +33,10 @@ class CameraLife:
         self._camera = camera
         self._random = random
         self._health: Health | None = None
-        self._failures = 0
+        self._away_since: float | None = None
         self._rejections = 0
         self._online_since: float | None = None
+        self._condition: tuple[HealthState, str, str] = ("online", "", "")
         self._retry_delay_seconds = 0.0
 
     @property
@@ -46,32 +51,63 @@ class CameraLife:
         return self._become("connecting", now_seconds)
 
     def picture(self, now_seconds: float) -> Health | None:
-        """Note that a picture was decoded: only this makes a camera `online`."""
+        """Note that a picture was decoded: only this makes a camera `online`, or what it shows."""
         if self._online_since is None:
             self._online_since = now_seconds
         # Not at once: a camera that dies after each first picture must not be retried at full pace
         if now_seconds - self._online_since >= STEADY_SECONDS:
-            self._failures = self._rejections = 0
-        return self._become("online", now_seconds)
+            self._away_since = None
+            self._rejections = 0
+        state, reason, detail = self._condition
+        return self._become(state, now_seconds, reason, detail)
+
+    def condition(
+        self, state: HealthState, now_seconds: float, reason: str, detail: str
+    ) -> Health | None:
+        """Note what a connected camera's picture is like: "online" if it is of use, else why not.
+
+        It holds until the next such note, also over a reconnect.
+        """
+        self._condition = state, reason, detail
+        return (
+            None if self._online_since is None else self._become(state, now_seconds, reason, detail)
+        )
 
     def failed(self, error: CameraError, now_seconds: float) -> Health | None:
-        """Note that an attempt or a connection failed; draws the delay before the next."""
+        """Note that an attempt or a connection failed; draws the delay before the next.
+
+        What may come back by itself is tried again soon after short outages, and within half a
+        minute after long ones. So is, at first, a path that is not found: a camera that starts
+        may not know it yet; later once a minute. Any other refusal, so a wrong password: never
+        within a minute, and ever more rarely.
+        """
         self._online_since = None
-        if isinstance(error, CameraRejected):
-            # Never sooner than the full minute: cameras lock accounts after a few wrong passwords
-            longest = min(REJECTED_LONGEST_SECONDS, REJECTED_FIRST_SECONDS * 2**self._rejections)
-            self._rejections = min(self._rejections + 1, 16)
-            self._retry_delay_seconds = longest * (1.0 + 0.2 * self._random())
+        if self._away_since is None or self._away_since > now_seconds:  # or the clock was set back
+            self._away_since = now_seconds
+        away_seconds = now_seconds - self._away_since
+        not_found = error.reason == "not_found"
+        if not isinstance(error, CameraRejected) or (not_found and away_seconds < BOOTING_SECONDS):
+            self._retry_delay_seconds = self._soon(away_seconds)
         else:
-            longest = min(RETRY_LONGEST_SECONDS, RETRY_FIRST_SECONDS * 2**self._failures)
-            self._failures = min(self._failures + 1, 16)
-            self._retry_delay_seconds = max(RETRY_SHORTEST_SECONDS, longest * self._random())
+            self._retry_delay_seconds = self._later(0 if not_found else self._rejections)
+            self._rejections = min(self._rejections + 1, 16)
         return self._become("offline", now_seconds, error.reason, str(error))
 
     def ended(self, now_seconds: float) -> Health | None:
         """Note that a recording was played to its end and nothing more will come."""
         self._online_since = None
         return self._become("offline", now_seconds, "ended", "The recording was played to its end.")
+
+    def _soon(self, away_seconds: float) -> float:
+        """Draw from the whole length, so that cameras that were lost at once come back apart."""
+        longest = max(RETRY_FIRST_SECONDS, RETRY_AWAY_SHARE * away_seconds)
+        spread = min(RETRY_LONGEST_SECONDS, longest) - RETRY_SHORTEST_SECONDS
+        return RETRY_SHORTEST_SECONDS + spread * self._random()
+
+    def _later(self, rejections: int) -> float:
+        """Never sooner than the full minute: cameras lock accounts after a few wrong passwords."""
+        shortest = min(REJECTED_LONGEST_SECONDS, REJECTED_FIRST_SECONDS * 2.0**rejections)
+        return shortest * (1.0 + 0.2 * self._random())
 
     def _become(
         self, state: HealthState, now_seconds: float, reason: str = "", detail: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from edgewatch.pipeline.frames import gap_seconds
@@ -67,6 +68,14 @@ class ClipAssembler:
         self._frames.clear()
         self._unjudged = 0
         return clip
+
+    def move(self, seconds: float) -> bool:
+        """Correct the times of a stretch by `seconds`; False once a window of it was judged."""
+        if len(self._frames) != self._unjudged:
+            return False
+        moved = (replace(one, time_seconds=one.time_seconds + seconds) for one in self._frames)
+        self._frames = deque(moved, maxlen=self._slots)
+        return True
 
     def end(self) -> Clip | None:
         """Close the stream; the next frame, if one ever comes, begins a new stretch."""

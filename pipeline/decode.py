@@ -12,12 +12,15 @@ from typing import Protocol
 
 import structlog
 
+from edgewatch.pipeline.breaks import Break, Breaks
 from edgewatch.pipeline.camera import CameraLife
 from edgewatch.pipeline.clips import ClipAssembler
 from edgewatch.pipeline.clock import Clock
 from edgewatch.pipeline.errors import CameraError, CameraRejected, CameraUnreachable
-from edgewatch.pipeline.frames import Sample, Sampling, gap_seconds
+from edgewatch.pipeline.footage_clock import FootageClock, Now
+from edgewatch.pipeline.frames import Sample, Sampling
 from edgewatch.pipeline.lanes import VideoPacket
+from edgewatch.pipeline.picture_health import PictureWatch
 from edgewatch.pipeline.pictures import Sampled
 from edgewatch.pipeline.preroll import PreRoll
 from edgewatch.pipeline.recordings import recordings
@@ -27,9 +30,6 @@ from edgewatch.pipeline.types import CameraName, Clip, Coverage, Frame, Health, 
 from edgewatch.pipeline.video import Reading, VideoInput, open_video
 
 log = structlog.get_logger()
-
-MOST_DRIFT_SECONDS = 30.0
-"""A camera's clock this far off ours is anchored anew; more than any stall that is survived."""
 
 
 REPLAY_LANES = min(4, os.cpu_count() or 1)
@@ -125,10 +125,6 @@ class CameraThread:
         self._on_info = on_info
         self._on_end = on_end
         self._on_unjudged = on_unjudged
-        self._seconds = seconds
-        self._seen_until_seconds: float | None = None
-        """End of the last frame of this connection (Unix time)."""
-        self._corrupt_seen = 0
         self._clock = clock
         self._reading = Reading(open_seconds, read_seconds, rtsp_transport, hwaccel)
         self._preroll = preroll
@@ -138,7 +134,9 @@ class CameraThread:
         self._assembler = ClipAssembler(
             camera, fps=fps, seconds=seconds, stride_seconds=stride_seconds, replay=replay
         )
-        self._last_time_seconds: float | None = None
+        self._time = FootageClock(fps, replay=replay)
+        self._breaks = Breaks(fps=fps, seconds=seconds)
+        self._picture = None if replay else PictureWatch()
         self._pictures = self._frames = self._clips = self._reconnects = self._corrupt = 0
         # A daemon: a call of FFmpeg that hangs must not keep the process from exiting
         self._thread = threading.Thread(target=self._run, name=f"camera-{camera}", daemon=True)
@@ -219,11 +217,8 @@ class CameraThread:
                 "internal", f"A fault in edgewatch itself ({type(unknown).__name__}): see the log."
             )
         self._deliver(self._assembler.end())
-        if error is not None:
-            # Nothing came since the last frame, though it took a while to see that (a stall)
-            why: Coverage = "corrupt" if error.reason == "corrupt" else "offline"
-            self._tell_unjudged(self._clock.wall_seconds(), why)
-        self._seen_until_seconds, self._corrupt_seen = None, 0
+        reason = None if error is None else error.reason
+        self._tell_break(self._breaks.end(reason, self._clock.wall_seconds()))
         return error
 
     def _play_all(self) -> None:
@@ -257,14 +252,13 @@ class CameraThread:
 
     def _play(self, source: Source) -> None:
         """Read one connection or one recording to its end. Raises CameraError."""
-        with open_video(source, self._reading) as video:
+        with open_video(source, self._reading, stopped=self._stopping.is_set) as video:
             if self._preroll is not None:
                 self._preroll.clear()
             try:
                 self._read(video, source)
             finally:
                 self._corrupt += video.corrupt_packets
-                self._pictures += video.pictures_decoded
             if self._stopping.is_set():
                 return
             if not video.pictures_decoded:
@@ -285,22 +279,42 @@ class CameraThread:
 
     def _read(self, video: VideoInput, source: Source) -> None:
         """Make frames of a source's pictures until it ends or the camera is stopped."""
-        anchor: _Anchor | None = None
+        size: tuple[int, int] | None = None
         for sampled in self._watched(video, source):
-            media_seconds = sampled.ticket.media_seconds
-            if anchor is None:
+            if sampled.source_size != size:
                 info = video.describe(sampled.source_size)
                 self._on_info(info)
-                anchor = self._anchored(video, media_seconds, info.started_seconds)
-            elif sampled.ticket.jumped or self._has_drifted(video, anchor, media_seconds):
-                log.info("stream time jumped", camera=self._camera)
-                self._deliver(self._assembler.gap())
-                started_seconds = anchor.origin_seconds if self._replay else None
-                anchor = self._anchored(video, media_seconds, started_seconds)
-            if not self._pace(anchor, media_seconds):
-                frame = self._frame(sampled, anchor)
-                self._note_break(frame.time_seconds, video.corrupt_packets)
-                self._deliver(self._assembler.add(frame))
+            self._place(video, sampled.ticket, info, is_first=size is None)
+            size = sampled.source_size
+            if not self._pace(video, sampled.ticket.media_seconds):
+                self._take(self._frame(sampled), video.corrupt_packets)
+
+    def _place(
+        self, video: VideoInput, sample: Sample, info: SourceInfo, *, is_first: bool
+    ) -> None:
+        """Tie a sample's media time to the camera's time, where that is to be done anew."""
+        time, now = self._time, self._now()
+        if is_first:
+            started_seconds = info.started_seconds
+            time.begin(sample.media_seconds, started_seconds, now, is_finite=video.is_finite)
+        elif sample.jumped or time.has_drifted(sample.media_seconds, now):
+            log.info("stream time jumped", camera=self._camera)
+            self._deliver(self._assembler.gap())
+            time.jump(sample.media_seconds, now)
+        excess_seconds = time.excess_seconds(sample.media_seconds, now) if video.has_stamps else 0.0
+        if excess_seconds and self._assembler.move(-excess_seconds):
+            time.set_back(excess_seconds)
+
+    def _take(self, frame: Frame, corrupt_packets: int) -> None:
+        """Look at a frame, and pass on the window that it completes."""
+        self._tell_break(self._breaks.frame(frame.time_seconds, corrupt_packets))
+        if self._picture is not None:
+            condition = self._picture.see(frame.pixels, frame.time_seconds)
+            if condition is not None:
+                now_seconds = self._clock.wall_seconds()
+                texts = condition.reason, condition.detail
+                self._tell(self._life.condition(condition.state, now_seconds, *texts))
+        self._deliver(self._assembler.add(frame))
 
     def _watched(self, video: VideoInput, source: Source) -> Iterator[Sampled[Sample]]:
         """Yield samples until the camera is stopped; raises CameraError when none come."""
@@ -317,8 +331,10 @@ class CameraThread:
         lanes = REPLAY_LANES if self._replay and video.is_finite else 1
         keep = self._keep if self._preroll is not None else None
         results = video.sampled(choose, area_pixels=self._pixels, lanes=lanes, on_packet=keep)
+        before = self._pictures
         with closing(results):
             for found in results:
+                self._pictures = before + video.pictures_decoded
                 for sampled in found:
                     if self._stopping.is_set():
                         return
@@ -331,62 +347,29 @@ class CameraThread:
                 if not video.is_finite and quiet_seconds > longest_seconds:
                     raise stalled(source)
 
-    def _anchored(
-        self, video: VideoInput, media_seconds: float, started_seconds: float | None
-    ) -> _Anchor:
-        """Tie media time to the camera's own time, from this picture on.
-
-        A recording that is replayed keeps the time it was recorded at; a live camera's picture
-        is from now. Times don't step back over a seam, unless our own clock was set back.
-        """
-        if self._replay and started_seconds is not None:
-            time_seconds = started_seconds + media_seconds
-        else:
-            time_seconds = self._clock.wall_seconds()
-        if self._last_time_seconds is not None:
-            earliest_seconds = self._last_time_seconds + 1.0 / self._fps
-            if video.is_finite or time_seconds > earliest_seconds - MOST_DRIFT_SECONDS:
-                time_seconds = max(time_seconds, earliest_seconds)
-        # A seam that was pushed back is also played later, or a looping file would run ever further
-        # ahead of the clock.
-        ahead_seconds = 0.0 if self._replay else time_seconds - self._clock.wall_seconds()
+    def _pace(self, video: VideoInput, media_seconds: float) -> bool:
+        """Wait until a recording's picture is due; True if the camera was stopped meanwhile."""
         speed = self._speed
         if speed is None and video.is_finite and self._source.kind == "http" and not self._replay:
             speed = 1.0  # a recording behind http:// that stands for a live camera
-        return _Anchor(
-            origin_seconds=time_seconds - media_seconds,
-            paced_media_seconds=media_seconds,
-            paced_monotonic_seconds=self._clock.monotonic_seconds() + max(0.0, ahead_seconds),
-            speed=speed,
-        )
-
-    def _has_drifted(self, video: VideoInput, anchor: _Anchor, media_seconds: float) -> bool:
-        if video.is_finite:
+        if speed is None:
             return False
-        off_seconds = anchor.origin_seconds + media_seconds - self._clock.wall_seconds()
-        return abs(off_seconds) > MOST_DRIFT_SECONDS
-
-    def _pace(self, anchor: _Anchor, media_seconds: float) -> bool:
-        """Wait until a picture is due; True if the camera was stopped meanwhile."""
-        if anchor.speed is None:
-            return False
-        due_seconds = (
-            anchor.paced_monotonic_seconds
-            + (media_seconds - anchor.paced_media_seconds) / anchor.speed
-        )
+        due_seconds = self._time.due_seconds(media_seconds, speed)
         delay_seconds = due_seconds - self._clock.monotonic_seconds()
         return delay_seconds > 0 and self._stopping.wait(delay_seconds)
 
-    def _frame(self, sampled: Sampled[Sample], anchor: _Anchor) -> Frame:
+    def _now(self) -> Now:
+        return Now(self._clock.wall_seconds(), self._clock.monotonic_seconds())
+
+    def _frame(self, sampled: Sampled[Sample]) -> Frame:
         sample = sampled.ticket
-        self._last_time_seconds = anchor.origin_seconds + sample.media_seconds
         frame = Frame(
             camera=self._camera,
             index=self._first_index + self._frames,
             slot=sample.slot,
             pixels=sampled.pixels,
             media_seconds=sample.media_seconds,
-            time_seconds=self._last_time_seconds,
+            time_seconds=self._time.frame(sample.media_seconds),
             captured_seconds=self._clock.monotonic_seconds(),
         )
         self._frames += 1
@@ -398,27 +381,18 @@ class CameraThread:
             key, size_bytes = packet.is_keyframe, packet.size
             self._preroll.add(packet, key=key, size_bytes=size_bytes, now_seconds=now_seconds)
 
-    def _note_break(self, time_seconds: float, corrupt_packets: int) -> None:
-        """Say why no window spans the time since the last frame, if it is too long for one."""
-        seen_until_seconds = self._seen_until_seconds
-        if seen_until_seconds is not None:
-            missing_seconds = time_seconds - seen_until_seconds
-            if missing_seconds + 1.0 / self._fps > gap_seconds(self._fps):
-                quiet: Coverage = "offline" if missing_seconds >= self._seconds else "too_short"
-                is_corrupt = corrupt_packets > self._corrupt_seen
-                self._tell_unjudged(time_seconds, "corrupt" if is_corrupt else quiet)
-        self._seen_until_seconds = time_seconds + 1.0 / self._fps
-        self._corrupt_seen = corrupt_packets
-
-    def _tell_unjudged(self, until_seconds: float, why: Coverage) -> None:
-        since_seconds = self._seen_until_seconds
-        if self._on_unjudged and since_seconds is not None and since_seconds < until_seconds:
-            self._on_unjudged(since_seconds, until_seconds, why)
+    def _tell_break(self, found: Break | None) -> None:
+        if found is not None and self._on_unjudged is not None:
+            self._on_unjudged(*found)
 
     def _deliver(self, clip: Clip | None) -> None:
         if clip is None:
             return
-        if self._outlet.offer(clip):
+        condition = self._picture.condition if self._picture is not None else None
+        if condition is not None and condition.state != "online":
+            # Nothing can be seen in it: to judge it normal would be a lie
+            self._tell_break(Break(clip.start_seconds, clip.end_seconds, "frozen"))
+        elif self._outlet.offer(clip):
             self._clips += 1
         else:
             self.stop()
@@ -426,14 +400,3 @@ class CameraThread:
     def _tell(self, health: Health | None) -> None:
         if health is not None:
             self._on_health(health)
-
-
-@dataclass(frozen=True, slots=True)
-class _Anchor:
-    """How media time stands to the camera's own time and, for pacing, to ours."""
-
-    origin_seconds: float
-    """Unix time of media time 0."""
-    paced_media_seconds: float
-    paced_monotonic_seconds: float
-    speed: float | None

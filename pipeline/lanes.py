@@ -48,11 +48,15 @@ class Yield(Generic[T]):
     pictures: int = 0
     """Decoded, wanted or not."""
     corrupt_packets: int = 0
+    """Packets that could not be decoded."""
+    corrupt_pictures: int = 0
+    """Decoded with errors: not passed on, as what is seen in them did not happen."""
 
     def __iadd__(self, other: Yield[T]) -> Yield[T]:
         self.sampled += other.sampled
         self.pictures += other.pictures
         self.corrupt_packets += other.corrupt_packets
+        self.corrupt_pictures += other.corrupt_pictures
         return self
 
 
@@ -116,6 +120,9 @@ class Lane(Generic[T]):
             given.pictures += 1
             pts = frame.pts
             ticket = self._outstanding.pop(pts, None)
+            if frame.is_corrupt:  # built on pictures, or parts, that were lost on the way
+                given.corrupt_pictures += 1
+                continue
             if ticket is None and choose is not None:
                 ticket = choose(pts if pts is not None else self._unordered_time(frame))
             if ticket is not None:

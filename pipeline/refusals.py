@@ -5,6 +5,8 @@ By class alone: the text of an FFmpeg error is never used, as it holds the URL w
 
 from __future__ import annotations
 
+import errno
+
 import av
 
 from edgewatch.pipeline.errors import CameraError, CameraRejected, CameraUnreachable
@@ -25,6 +27,14 @@ def translated(error: av.error.FFmpegError, source: Source, *, while_reading: bo
             return CameraRejected(
                 "not_found", f"{where} does not exist there: check the path in url."
             )
+        case (
+            av.error.HTTPServerError()
+            | av.error.HTTPOtherClientError()
+            | av.error.HTTPBadRequestError()
+        ):
+            return refused(source)
+        case av.error.OSError() if error.errno == errno.EPROTONOSUPPORT:
+            return refused(source)  # RTSP's 461, Unsupported Transport
         case av.error.ExitError() | av.error.TimeoutError():
             return stalled(source) if while_reading else timed_out(source)
         case av.error.DecoderNotFoundError() | av.error.DemuxerNotFoundError():
@@ -47,6 +57,15 @@ def translated(error: av.error.FFmpegError, source: Source, *, while_reading: bo
     if while_reading:
         return CameraUnreachable("ended", f"{where} broke the connection.")
     return CameraUnreachable("unreachable", f"{where} cannot be reached ({_cause(error, source)}).")
+
+
+def refused(source: Source) -> CameraUnreachable:
+    """Return the error of a source that is there and answers with an error of its own."""
+    return CameraUnreachable(
+        "refused",
+        f"{source.display} answered with an error instead of video: look for a limit of viewers, "
+        "restart it, or try the other rtsp_transport.",
+    )
 
 
 def timed_out(source: Source) -> CameraUnreachable:

@@ -25,9 +25,10 @@ from edgewatch.pipeline.bitstream import Syntax, syntax_of
 from edgewatch.pipeline.errors import CameraRejected, CameraUnreachable
 from edgewatch.pipeline.hardware import opened_with
 from edgewatch.pipeline.lanes import Lane, Sizing, VideoPacket, in_line, side_by_side
+from edgewatch.pipeline.opening import opened
 from edgewatch.pipeline.pictures import Picture, Sampled
 from edgewatch.pipeline.recordings import check_readable
-from edgewatch.pipeline.refusals import no_picture, timed_out, translated
+from edgewatch.pipeline.refusals import no_picture, stalled, timed_out, translated
 from edgewatch.pipeline.selection import Selection, Timed
 from edgewatch.pipeline.source import Source
 from edgewatch.pipeline.types import SourceInfo
@@ -44,6 +45,8 @@ MOST_CORRUPT_PACKETS = 50
 _UNSTAMPED_FORMATS = frozenset(("mpjpeg", "mjpeg", "h264", "hevc"))
 
 _RTSP_PROBE_BYTES = 32_768
+_LOOK_SECONDS = 0.5
+"""A live source that is silent is asked again so often, until it has stalled or is stopped."""
 _UNSPECIFIED_PICTURE_SECONDS = 0.04
 _EARLIEST_CREATION_SECONDS = 315_532_800.0  # 1980: recorders without a clock say 1904 or 1970
 
@@ -66,12 +69,18 @@ class VideoInput:
     """An open source. Used and closed by one thread."""
 
     def __init__(
-        self, container: InputContainer, stream: VideoStream, source: Source, reading: Reading
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        source: Source,
+        reading: Reading,
+        stopped: Callable[[], bool],
     ) -> None:
         self._container = container
         self._stream = stream
         self._source = source
         self._reading = reading
+        self._stopped = stopped
         self._read_until_seconds = 0.0
         self._first_packet_seconds: float | None = None
         self._corrupt_in_a_row = 0
@@ -179,6 +188,7 @@ class VideoInput:
                 for result in results:
                     self._obstacle = selection.obstacle
                     self.pictures_decoded += result.pictures
+                    self.corrupt_packets += result.corrupt_pictures
                     self._count_corrupt(result.corrupt_packets, result.pictures)
                     yield result.sampled
 
@@ -228,6 +238,7 @@ class VideoInput:
 
     def _packets(self) -> Iterator[VideoPacket]:
         packets = self._container.demux(self._stream)
+        heard_seconds = time.monotonic()
         while True:
             try:
                 packet = next(packets)
@@ -238,6 +249,13 @@ class VideoInput:
                 # they are none of ours, reading goes on behind them
                 packets = self._container.demux(self._stream)
                 continue
+            except av.error.ExitError:
+                if self._stopped():
+                    return
+                if time.monotonic() - heard_seconds >= self._reading.read_seconds:
+                    raise stalled(self._source) from None
+                packets = self._container.demux(self._stream)
+                continue
             except av.error.FFmpegError as error:
                 broken = isinstance(error, av.error.InvalidDataError) and self.is_finite
                 if broken or self._source.kind == "file":
@@ -246,6 +264,7 @@ class VideoInput:
                 raise translated(error, self._source, while_reading=True) from None
             self._note_time(packet)
             yield packet
+            heard_seconds = time.monotonic()
 
     def _note_time(self, packet: VideoPacket) -> None:
         stamp = packet.pts if packet.pts is not None else packet.dts
@@ -280,31 +299,43 @@ class VideoInput:
 
 
 @contextmanager
-def open_video(source: Source, reading: Reading) -> Iterator[VideoInput]:
-    """Open a source and close it on the same thread. Raises CameraError."""
+def open_video(
+    source: Source, reading: Reading, *, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[VideoInput]:
+    """Open a source and close it on the same thread. Raises CameraError.
+
+    Once `stopped` says so, opening ends with an error and reading just ends, both within half a
+    second even where an RTSP source hangs.
+    """
     if source.kind == "file":
         check_readable(source)
     began_seconds = time.monotonic()
     try:
-        container = _opened(source, reading)
+        container = opened(lambda: _open(source, reading), stopped=stopped)
     except av.error.FFmpegError as error:
         waited_seconds = time.monotonic() - began_seconds
         if waited_seconds >= 0.9 * reading.open_seconds and source.kind == "rtsp":
             # A server that accepts and then says nothing: FFmpeg calls that invalid data
             raise timed_out(source) from None
         raise translated(error, source, while_reading=False) from None
+    if container is None:
+        raise CameraUnreachable("stopped", f"{source.display} was not opened: it is not wanted.")
     with container:
-        yield VideoInput(container, _video_stream(container, source), source, reading)
+        yield VideoInput(container, _video_stream(container, source), source, reading, stopped)
 
 
-def _opened(source: Source, reading: Reading) -> InputContainer:
+def _open(source: Source, reading: Reading) -> InputContainer:
+    read_seconds = reading.read_seconds
+    if source.kind == "rtsp":  # where reading can go on after a time-out
+        read_seconds = min(read_seconds, _LOOK_SECONDS)
+
     def opened_on(hardware: HWAccel | None) -> InputContainer:
         return av.open(
             f"file:{source.location}" if source.kind == "file" else source.location,
             format="v4l2" if source.kind == "device" else None,
             options=options_for(source, reading),
             metadata_errors="replace",
-            timeout=(reading.open_seconds, reading.read_seconds),
+            timeout=(reading.open_seconds, read_seconds),
             hwaccel=hardware,
         )
 
@@ -329,7 +360,7 @@ def options_for(source: Source, reading: Reading) -> dict[str, str]:
                 "rtsp_transport": reading.rtsp_transport,
                 "allowed_media_types": "video",
                 "timeout": timeout,
-                "fflags": "nobuffer",
+                "fpsprobesize": "0",  # "nobuffer" would throw the first key frame away
                 "probesize": str(_RTSP_PROBE_BYTES),
                 "analyzeduration": "500000",
             }

@@ -2,7 +2,8 @@
 # Installs the Debian/Ubuntu packages that are missing for a purpose; says what and why.
 # Usage: system_packages.sh run|test
 #   run   Python 3.11 or newer with its venv module
-#   test  also a broker, an RTSP server, a browser, ffmpeg and systemd-analyze to test against
+#   test  also a broker, an RTSP server, a browser, ffmpeg, systemd-analyze and what makes a
+#         bad network to test against
 set -eu
 
 purpose=${1:?usage: system_packages.sh run|test}
@@ -23,6 +24,9 @@ if [ "$purpose" = test ]; then
     need ffmpeg command -v ffprobe
     need chromium sh -c 'command -v chromium || command -v chromium-browser'
     need systemd command -v systemd-analyze
+    need openssl command -v openssl
+    need iproute2 command -v ip
+    need nftables test -x /usr/sbin/nft
     need python3-gi /usr/bin/python3 -c 'import gi'
     need gir1.2-gst-rtsp-server-1.0 /usr/bin/python3 -c \
         'import gi; gi.require_version("GstRtspServer", "1.0")'

@@ -16,11 +16,13 @@ LAYERS = ("config", "pipeline", "daemon", "tools")
 PURE = (
     "config/schedule.py",
     "pipeline/bitstream.py",
+    "pipeline/breaks.py",
     "pipeline/camera.py",
     "pipeline/clips.py",
     "pipeline/coverage.py",
     "pipeline/errors.py",
     "pipeline/events.py",
+    "pipeline/footage_clock.py",
     "pipeline/frames.py",
     "pipeline/ledger.py",
     "pipeline/messages.py",

@@ -30,6 +30,7 @@ _CURES = {
     "authentication": "Correct the user in url and the secret in password_file.",
     "ended": "Look for a limit of viewers in the camera's settings, or restart it.",
     "no_video": "Choose another stream of the camera in url.",
+    "refused": "Look for a limit of viewers, restart the camera, or try the other rtsp_transport.",
     "stalled": "Restart the camera; watch the network between it and this box.",
     "timed_out": "Switch the camera on, and see that this box reaches it: ping its host.",
     "unreachable": "Check power, cable, host and port in url, and the firewall between.",

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import queue
-import random
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,85 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from edgewatch.pipeline.clock import SystemClock
-from edgewatch.pipeline.decode import CameraThread
 from edgewatch.pipeline.errors import CameraError
 from edgewatch.pipeline.source import parse_source
-from edgewatch.pipeline.types import CameraName, Clip, Health, SourceInfo
 from edgewatch.pipeline.video import Reading, probe
-from tests.fakes.clock import ManualClock, ManualSignal
+from tests.fakes.clock import ManualClock
 from tests.fakes.videos import write_video
+from tests.integration.camera_watch import LONG_SECONDS, CameraWatch, watching
 from tests.integration.conftest import RtspServer
 
 pytestmark = pytest.mark.integration
 
-FRONT = CameraName("front")
-LONG_SECONDS = 20.0
-
-
-class Watch:
-    """A camera thread on real time, with all it tells in queues."""
-
-    def __init__(self, url: str, *, clock: ManualClock | None = None) -> None:
-        """`clock`: one that jumps over the camera's waits; real time without it."""
-        self.clips: queue.Queue[Clip] = queue.Queue()
-        self.health: queue.Queue[Health] = queue.Queue()
-        self.infos: queue.Queue[SourceInfo] = queue.Queue()
-        self.ended: queue.Queue[CameraError | None] = queue.Queue()
-        self.closed = threading.Event()
-        self.thread = CameraThread(
-            FRONT,
-            parse_source(url),
-            fps=4.0,
-            seconds=1.0,
-            stride_seconds=0.5,
-            pixels=63_504,
-            speed=None,
-            loop=False,
-            replay=False,
-            outlet=self,
-            on_health=self.health.put,
-            on_info=self.infos.put,
-            on_end=self.ended.put,
-            clock=clock or SystemClock(),
-            random=lambda: random.random() * 0.2,
-            open_seconds=3.0,
-            read_seconds=3.0,
-            stop_signal=ManualSignal(clock) if clock else None,
-        )
-
-    def offer(self, clip: Clip, /) -> bool:
-        self.clips.put(clip)
-        return True
-
-    def close(self) -> None:
-        self.closed.set()
-
-    def next_health(self) -> Health:
-        return self.health.get(timeout=LONG_SECONDS)
-
-    def next_clip(self) -> Clip:
-        return self.clips.get(timeout=LONG_SECONDS)
-
-
-@contextmanager
-def watching(url: str) -> Iterator[Watch]:
-    watch = Watch(url)
-    watch.thread.start()
-    try:
-        yield watch
-    finally:
-        watch.thread.stop()
-        assert watch.thread.join(LONG_SECONDS)
-        assert watch.closed.is_set()
-
 
 def test_a_camera_over_rtsp_is_online_and_gives_clips(rtsp_server: RtspServer) -> None:
-    with watching(rtsp_server.url()) as watch:
+    watch = CameraWatch(rtsp_server.url())
+    with watching(watch):
         assert watch.next_health().state == "connecting"
         assert watch.next_health().state == "online"
         clips = [watch.next_clip() for _ in range(3)]
-        info = watch.infos.get(timeout=LONG_SECONDS)
+        info = watch.next_info()
     assert (info.codec, info.width, info.height) == ("h264", 160, 120)
     assert info.duration_seconds is None
     for clip in clips:
@@ -99,18 +36,6 @@ def test_a_camera_over_rtsp_is_online_and_gives_clips(rtsp_server: RtspServer) -
         assert clip.frames[0].pixels.shape == (112, 140, 3)
         assert clip.frames[0].pixels.std() > 5  # the ball, not an empty picture
     assert clips[0].start_seconds < clips[1].start_seconds < clips[2].start_seconds
-
-
-def test_a_wrong_password_is_an_authentication_failure_that_does_not_tell_it(
-    rtsp_server: RtspServer,
-) -> None:
-    with watching(rtsp_server.url(login="admin:guessed-wrong")) as watch:
-        watch.next_health()
-        offline = watch.next_health()
-    assert (offline.state, offline.reason) == ("offline", "authentication")
-    assert "password_file" in offline.detail
-    for secret in ("guessed-wrong", "admin"):
-        assert secret not in offline.detail
 
 
 def test_a_password_with_special_characters_opens_the_camera(rtsp_available: None) -> None:
@@ -126,44 +51,11 @@ def test_a_password_with_special_characters_opens_the_camera(rtsp_available: Non
 
 
 def test_a_wrong_path_is_not_found(rtsp_server: RtspServer) -> None:
-    with watching(rtsp_server.url(path="/nothing")) as watch:
+    watch = CameraWatch(rtsp_server.url(path="/nothing"))
+    with watching(watch):
         watch.next_health()
         offline = watch.next_health()
     assert (offline.state, offline.reason) == ("offline", "not_found")
-
-
-def test_a_camera_that_goes_away_is_offline_and_comes_back(rtsp_server: RtspServer) -> None:
-    with watching(rtsp_server.url()) as watch:
-        assert [watch.next_health().state for _ in range(2)] == ["connecting", "online"]
-        before = watch.next_clip()
-        rtsp_server.stop()
-        lost = watch.next_health()
-        assert lost.state == "offline"
-        assert lost.reason in ("ended", "unreachable", "stalled")
-        rtsp_server.start()
-        while (health := watch.next_health()).state != "online":
-            assert health.state == "offline"
-        while (after := watch.next_clip()).start_seconds < health.since_seconds - 1.0:
-            pass
-    assert after.frames[0].index > before.frames[-1].index
-    assert after.frames[0].media_seconds < 2.0
-    assert watch.thread.stats().reconnects >= 1
-
-
-def test_a_camera_that_hangs_is_stalled_and_watched_again_when_it_goes_on(
-    rtsp_server: RtspServer,
-) -> None:
-    with watching(rtsp_server.url()) as watch:
-        assert [watch.next_health().state for _ in range(2)] == ["connecting", "online"]
-        watch.next_clip()
-        rtsp_server.freeze()
-        try:
-            stalled = watch.next_health()
-        finally:
-            rtsp_server.thaw()
-        assert (stalled.state, stalled.reason) == ("offline", "stalled")
-        while (health := watch.next_health()).state != "online":
-            assert health.state == "offline"
 
 
 def test_a_server_that_accepts_and_says_nothing_times_out() -> None:
@@ -203,7 +95,7 @@ def test_a_recording_behind_http_is_played_in_real_time_and_ends(tmp_path: Path)
     clock = ManualClock()
     began_seconds = clock.monotonic_seconds()
     with web_server(tmp_path) as address:
-        watch = Watch(f"{address}/door.mp4", clock=clock)
+        watch = CameraWatch(f"{address}/door.mp4", clock=clock)
         watch.thread.start()
         assert watch.ended.get(timeout=LONG_SECONDS) is None
         assert watch.thread.join(LONG_SECONDS)
@@ -246,7 +138,7 @@ def test_motion_jpeg_over_http_is_timed_by_its_arrival(tmp_path: Path) -> None:
     path = write_video(
         tmp_path / "a.mjpeg", codec="mjpeg", pixel_format="yuvj420p", frames=1, created=None
     )
-    with motion_jpeg_server(path.read_bytes()) as url, watching(url) as watch:
+    with motion_jpeg_server(path.read_bytes()) as url, watching(watch := CameraWatch(url)):
         assert [watch.next_health().state for _ in range(2)] == ["connecting", "online"]
         clips = [watch.next_clip() for _ in range(3)]
     for clip in clips:
@@ -259,7 +151,7 @@ def test_a_clock_that_is_set_ends_the_window_and_the_next_has_the_new_time(
     rtsp_server: RtspServer,
 ) -> None:
     clock = ManualClock()
-    watch = Watch(rtsp_server.url(), clock=clock)
+    watch = CameraWatch(rtsp_server.url(), clock=clock)
     watch.thread.start()
     before = watch.next_clip()
     clock.set_wall(clock.wall_seconds() + 3600.0)
