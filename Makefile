@@ -22,7 +22,7 @@ run: $(VENV)/.run
 test: $(VENV)/.dev
 	@sh scripts/system_packages.sh test
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 test-long: $(VENV)/.dev
 	@sh scripts/system_packages.sh test

@@ -21,7 +21,8 @@ def print_table(replay: Replay, console: Console) -> None:
         for note in notes(replay):
             console.print(Text(note, style="dim"))
     for one in replay.failed:
-        console.print(Text.assemble(("failed ", "bold red"), (one.name, "bold"), f": {one.reason}"))
+        line = Text.assemble(("failed ", "bold red"), (one.name, "bold"), f": {one.reason}")
+        console.print(line, soft_wrap=True)  # a path that is cut in two cannot be copied
     console.print(Text(_totals(replay)))
 
 
