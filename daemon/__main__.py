@@ -17,7 +17,7 @@ import structlog
 import edgewatch
 from edgewatch.config.errors import ConfigError
 from edgewatch.config.settings import Settings, load_settings
-from edgewatch.daemon.allocator import bound_arenas
+from edgewatch.daemon.allocator import bound_heaps
 from edgewatch.daemon.exits import EX_CONFIG, EX_OK, EX_SOFTWARE, EX_TEMPFAIL
 from edgewatch.daemon.logs import configure_logs, let_go_of_output
 
@@ -91,7 +91,7 @@ def run(argv: Sequence[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return EX_CONFIG
     try:
-        bound_arenas()
+        bound_heaps()
         return asyncio.run(_serve(settings, reload))
     except Exception:  # whatever it is, systemd must see a fault and the journal its traceback
         log.exception("internal fault")
