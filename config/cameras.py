@@ -46,6 +46,8 @@ class CameraSettings(Section):
     loop: bool = False
     """Recordings only: start again at the end, as a live camera that never stops."""
     rtsp_transport: Literal["tcp", "udp"] = "tcp"
+    ca_file: FilePath | None = None
+    """Certificates that an encrypted camera's must be signed by; None: taken unchecked."""
     hwaccel: Literal["off", "auto", "cuda", "qsv", "vaapi", "drm", "amf"] = "off"
     """Hardware that decodes; where it is missing, decoding goes on in software."""
     schedule: Texts = ()
@@ -138,5 +140,11 @@ class CameraSettings(Section):
                 f"is set, but the {'detect_url' if self.detect_url else 'url'} names no user",
                 "Write the user into the address: rtsp://USER@HOST/…",
                 "password_file",
+            )
+        if self.ca_file and not self.judged_url.startswith(("rtsps://", "https://")):
+            broken(
+                "is set, but the address is not encrypted",
+                "Write rtsps:// or https://, or remove ca_file",
+                "ca_file",
             )
         return self

@@ -57,7 +57,7 @@ class Check:
         if web := self.sections.get("web"):
             self._check_web(web)
         for index, camera in self.cameras.items():
-            self._check_password(index, camera)
+            self._check_files(index, camera)
         if self._problems:
             raise ConfigError(self._problems)
 
@@ -120,10 +120,14 @@ class Check:
             cure = 'Set token_file, or host = "127.0.0.1".'
             self._note_key(("web",), "host", wrong, cure)
 
-    def _check_password(self, index: int, camera: CameraSettings) -> None:
+    def _check_files(self, index: int, camera: CameraSettings) -> None:
+        path: Location = ("cameras", index)
         if camera.user:
-            name, path = f"{camera.name}.password", ("cameras", index)
-            self._read_secret(name, path, "password_file", camera.password_file)
+            self._read_secret(
+                f"{camera.name}.password", path, "password_file", camera.password_file
+            )
+        if camera.ca_file:
+            self._read(path, "ca_file", camera.ca_file, longest_bytes=1)
 
     def _read_secret(self, name: str, path: Location, key: str, file: Path | None) -> None:
         """Read a secret from its file, or else from systemd's credential of that name."""

@@ -52,6 +52,7 @@ class CameraPlan:
     enabled: bool
     loop: bool
     rtsp_transport: str
+    ca_file: Path | None
     hwaccel: str
     schedule: tuple[str, ...]
     """See `schedule.Schedule.parse`."""
@@ -122,6 +123,7 @@ class Settings(Section):
             enabled=camera.enabled,
             loop=camera.loop,
             rtsp_transport=camera.rtsp_transport,
+            ca_file=camera.ca_file,
             hwaccel=camera.hwaccel,
             schedule=camera.schedule,
             clips=camera.overlay(self.clips),

@@ -30,4 +30,5 @@ def bound_heaps() -> bool:
     if set_option is None:
         return False
     options = ((_M_ARENA_MAX, ARENAS), (_M_MMAP_THRESHOLD, MAPPED_FROM_BYTES))
-    return all([set_option(option, value) == 1 for option, value in options])
+    taken = [set_option(option, value) == 1 for option, value in options]
+    return all(taken)

@@ -23,11 +23,12 @@ from edgewatch.pipeline.lanes import VideoPacket
 from edgewatch.pipeline.picture_health import PictureWatch
 from edgewatch.pipeline.pictures import Sampled
 from edgewatch.pipeline.preroll import PreRoll
+from edgewatch.pipeline.reading import Reading
 from edgewatch.pipeline.recordings import recordings
 from edgewatch.pipeline.refusals import no_picture, stalled
 from edgewatch.pipeline.source import Source, redact
 from edgewatch.pipeline.types import CameraName, Clip, Coverage, Frame, Health, SourceInfo
-from edgewatch.pipeline.video import Reading, VideoInput, open_video
+from edgewatch.pipeline.video import VideoInput, open_video
 
 log = structlog.get_logger()
 
@@ -81,8 +82,7 @@ class CameraThread:
     `loop`: a recording that ends is played again. `replay`: a recording is footage with a time of
     its own, played once; otherwise it stands for a live camera, and its time is now.
     `first_index`: index of the first frame; an earlier thread of this camera used those before.
-    `open_seconds`, `read_seconds`: longest wait for a connection, and for its next picture.
-    `hwaccel`: see `Reading`. `preroll`: where the compressed packets are kept for evidence.
+    `preroll`: where the compressed packets are kept for evidence.
     `stop_signal`: what pacing and back-off wait on, for tests.
     """
 
@@ -106,10 +106,7 @@ class CameraThread:
         clock: Clock,
         random: Callable[[], float],
         first_index: int = 0,
-        rtsp_transport: str = "tcp",
-        open_seconds: float = 10.0,
-        read_seconds: float = 10.0,
-        hwaccel: str = "off",
+        reading: Reading | None = None,
         preroll: PreRoll[VideoPacket] | None = None,
         stop_signal: StopSignal | None = None,
     ) -> None:
@@ -126,7 +123,7 @@ class CameraThread:
         self._on_end = on_end
         self._on_unjudged = on_unjudged
         self._clock = clock
-        self._reading = Reading(open_seconds, read_seconds, rtsp_transport, hwaccel)
+        self._reading = reading or Reading()
         self._preroll = preroll
         self._first_index = first_index
         self._stopping: StopSignal = stop_signal or threading.Event()

@@ -68,6 +68,15 @@ def refused(source: Source) -> CameraUnreachable:
     )
 
 
+def untrusted(source: Source) -> CameraUnreachable:
+    """Return the error of an encrypted source that is not the one that `ca_file` speaks of."""
+    return CameraUnreachable(
+        "certificate",
+        f"{source.display} did not prove to be the right camera: its certificate is not signed by "
+        "one in ca_file, is out of date, or names another host than url. No login was sent.",
+    )
+
+
 def timed_out(source: Source) -> CameraUnreachable:
     """Return the error of a source that did not open in time."""
     return CameraUnreachable(

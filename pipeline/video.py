@@ -6,11 +6,11 @@ this module (see `refusals`).
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
@@ -27,8 +27,9 @@ from edgewatch.pipeline.hardware import opened_with
 from edgewatch.pipeline.lanes import Lane, Sizing, VideoPacket, in_line, side_by_side
 from edgewatch.pipeline.opening import opened
 from edgewatch.pipeline.pictures import Picture, Sampled
+from edgewatch.pipeline.reading import Reading
 from edgewatch.pipeline.recordings import check_readable
-from edgewatch.pipeline.refusals import no_picture, stalled, timed_out, translated
+from edgewatch.pipeline.refusals import no_picture, stalled, timed_out, translated, untrusted
 from edgewatch.pipeline.selection import Selection, Timed
 from edgewatch.pipeline.source import Source
 from edgewatch.pipeline.types import SourceInfo
@@ -49,20 +50,6 @@ _LOOK_SECONDS = 0.5
 """A live source that is silent is asked again so often, until it has stalled or is stopped."""
 _UNSPECIFIED_PICTURE_SECONDS = 0.04
 _EARLIEST_CREATION_SECONDS = 315_532_800.0  # 1980: recorders without a clock say 1904 or 1970
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How to read a source."""
-
-    open_seconds: float = 10.0
-    """Longest wait for a connection and the stream's description."""
-    read_seconds: float = 10.0
-    """Longest wait for the next packet of video: after it, the source has stalled."""
-    rtsp_transport: str = "tcp"
-    """"tcp" or "udp"."""
-    hwaccel: str = "off"
-    """Hardware that decodes: "off", "auto", or one of FFmpeg's names ("cuda", "qsv", ...)."""
 
 
 class VideoInput:
@@ -317,6 +304,8 @@ def open_video(
         if waited_seconds >= 0.9 * reading.open_seconds and source.kind == "rtsp":
             # A server that accepts and then says nothing: FFmpeg calls that invalid data
             raise timed_out(source) from None
+        if reading.ca_file and error.errno == errno.EIO:  # what FFmpeg's TLS says
+            raise untrusted(source) from None
         raise translated(error, source, while_reading=False) from None
     if container is None:
         raise CameraUnreachable("stopped", f"{source.display} was not opened: it is not wanted.")
@@ -354,6 +343,7 @@ def probe(source: Source, reading: Reading) -> SourceInfo:
 def options_for(source: Source, reading: Reading) -> dict[str, str]:
     """Return FFmpeg's options for a source; times in microseconds, as it wants them."""
     timeout = str(round(reading.open_seconds * 1e6))
+    tls = {} if reading.ca_file is None else {"tls_verify": "1", "ca_file": reading.ca_file}
     match source.kind:
         case "rtsp":
             return {
@@ -363,9 +353,10 @@ def options_for(source: Source, reading: Reading) -> dict[str, str]:
                 "fpsprobesize": "0",  # "nobuffer" would throw the first key frame away
                 "probesize": str(_RTSP_PROBE_BYTES),
                 "analyzeduration": "500000",
+                **tls,
             }
         case "http":
-            return {"timeout": timeout}
+            return {"timeout": timeout, **tls}
         case _:
             return {}
 

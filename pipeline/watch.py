@@ -14,6 +14,7 @@ from edgewatch.pipeline.errors import CameraError, EdgewatchError
 from edgewatch.pipeline.events import EventPolicy, EventRules, NewId
 from edgewatch.pipeline.ids import uuid7
 from edgewatch.pipeline.mailbox import Mailbox
+from edgewatch.pipeline.reading import Reading
 from edgewatch.pipeline.source import Source, parse_source
 from edgewatch.pipeline.types import (
     CameraName,
@@ -223,4 +224,4 @@ class Watch:
 def _reading(feed: Feed) -> tuple[object, ...]:
     """Return what decides how a source is read."""
     plan = feed.plan
-    return (feed.source, feed.speed, plan.clips, plan.loop, plan.rtsp_transport)
+    return (feed.source, feed.speed, plan.clips, plan.loop, Reading.of(plan))

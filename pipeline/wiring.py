@@ -29,6 +29,7 @@ from edgewatch.pipeline.messages import Topics
 from edgewatch.pipeline.mqtt import Publisher
 from edgewatch.pipeline.mqtt_link import BrokerAddress, TlsFiles
 from edgewatch.pipeline.preroll import PreRoll
+from edgewatch.pipeline.reading import Reading
 from edgewatch.pipeline.stats import Stats
 from edgewatch.pipeline.store_thread import StoreThread
 from edgewatch.pipeline.types import Clip
@@ -175,8 +176,7 @@ def _open_camera(
         loop=plan.loop,
         replay=not feed.live,
         first_index=first_index,
-        rtsp_transport=plan.rtsp_transport,
-        hwaccel=plan.hwaccel,
+        reading=Reading.of(plan),
         preroll=PreRoll(seconds=reach_seconds, most_bytes=PREROLL_BYTES) if feed.live else None,
         outlet=outlet,
         on_health=reports.on_health,

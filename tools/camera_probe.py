@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from edgewatch.config.settings import CameraPlan
 from edgewatch.pipeline.errors import CameraError
 from edgewatch.pipeline.frames import target_size
+from edgewatch.pipeline.reading import Reading
 from edgewatch.pipeline.recordings import recordings
 from edgewatch.pipeline.source import Source, parse_source
 from edgewatch.pipeline.types import SourceInfo
-from edgewatch.pipeline.video import Reading, probe
+from edgewatch.pipeline.video import probe
 from edgewatch.tools.findings import Finding, fail, ok, warn
 
 PROBE_SECONDS = 15.0
@@ -28,6 +29,7 @@ _FPS_SLACK = 0.95
 
 _CURES = {
     "authentication": "Correct the user in url and the secret in password_file.",
+    "certificate": "Set ca_file to the camera's certificate or its authority's; compare clocks.",
     "ended": "Look for a limit of viewers in the camera's settings, or restart it.",
     "no_video": "Choose another stream of the camera in url.",
     "refused": "Look for a limit of viewers, restart the camera, or try the other rtsp_transport.",
@@ -90,7 +92,7 @@ def look(source: Source, plan: CameraPlan) -> Seen:
     """Open a source until its first picture. Raises CameraError; takes about 13 s at most."""
     parts = recordings(source) if source.kind == "file" else [source]
     began_seconds = time.monotonic()
-    info = probe(parts[0], Reading(_OPEN_SECONDS, _READ_SECONDS, plan.rtsp_transport))
+    info = probe(parts[0], Reading.of(plan, _OPEN_SECONDS, _READ_SECONDS))
     return Seen(info, time.monotonic() - began_seconds, len(parts))
 
 

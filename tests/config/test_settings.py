@@ -303,6 +303,8 @@ class TestRefusals:
             (CAMERA.replace("viewer@10.0.0.9", ""), "names no host"),
             (CAMERA + "loop = true\n", "loop: is for recordings"),
             (CAMERA.replace("viewer@", "") + 'password_file = "x"\n', "the url names no user"),
+            (CAMERA + 'ca_file = "x"\n', "ca_file: is set, but the address is not encrypted"),
+            (CAMERA.replace("p:", "ps:") + 'ca_file = "x"\n', "ca_file: "),
             (CAMERA + 'schedule = ["Mon-Fry 08:00-18:00"]\n', 'schedule: "mon-fry" is no day'),
             (CAMERA + 'schedule = "always"\n', "It must be a list of texts"),
             (CAMERA + 'rtsp_transport = "tpc"\n', 'It must be one of "tcp", "udp"'),
@@ -431,11 +433,13 @@ class TestDocument:
 
 def _full_example(folder: Path) -> Path:
     """Write the example with every key in force, and the files that it names."""
-    for name in ("ca.pem", "client.pem", "client.key", "mqtt.password", "web.token"):
+    for name in ("ca.pem", "client.pem", "client.key", "cameras.pem", "mqtt.password"):
         _secret(folder / name, "x")
-    _secret(folder / "front.password", "x")
+    for name in ("web.token", "front.password"):
+        _secret(folder / name, "x")
     file = folder / "full.toml"
-    file.write_text(_uncommented(EXAMPLE.read_text()).replace("tls = false", "tls = true"))
+    text = _uncommented(EXAMPLE.read_text())
+    file.write_text(text.replace("tls = false", "tls = true").replace("rtsp://", "rtsps://"))
     return file
 
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from edgewatch.pipeline.clock import SystemClock
 from edgewatch.pipeline.decode import CameraThread
 from edgewatch.pipeline.errors import CameraError
+from edgewatch.pipeline.reading import Reading
 from edgewatch.pipeline.source import parse_source
 from edgewatch.pipeline.types import CameraName, Clip, Health, SourceInfo
 from tests.fakes.clock import ManualClock, ManualSignal
@@ -37,6 +38,7 @@ class CameraWatch:
         *,
         fps: float = 4.0,
         transport: str = "tcp",
+        ca_file: str | None = None,
         open_seconds: float = 3.0,
         read_seconds: float = 3.0,
         random: Callable[[], float] = lambda: random.random() * 0.2,
@@ -67,9 +69,7 @@ class CameraWatch:
             on_end=self.ended.put,
             clock=clock or SystemClock(),
             random=random,
-            rtsp_transport=transport,
-            open_seconds=open_seconds,
-            read_seconds=read_seconds,
+            reading=Reading(open_seconds, read_seconds, transport, ca_file),
             stop_signal=self.signal,
         )
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from edgewatch.pipeline.errors import CameraError
+from edgewatch.pipeline.reading import Reading
 from edgewatch.pipeline.source import parse_source
-from edgewatch.pipeline.video import Reading, probe
+from edgewatch.pipeline.video import probe
 from tests.fakes.clock import ManualClock
 from tests.fakes.videos import write_video
 from tests.integration.camera_watch import LONG_SECONDS, CameraWatch, watching

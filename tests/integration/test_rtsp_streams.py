@@ -7,10 +7,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from edgewatch.pipeline.errors import CameraUnreachable
+from edgewatch.pipeline.reading import Reading
+from edgewatch.pipeline.source import parse_source
 from edgewatch.pipeline.types import Clip, Health, SourceInfo
+from edgewatch.pipeline.video import probe
 from tests.integration.camera_watch import CameraWatch, watching
 from tests.integration.rtsp_cameras import RtspCameras, running, self_signed
 
@@ -52,6 +57,7 @@ def seen(
             certificate = self_signed(tmp_path_factory.mktemp("tls"))
             secret = stack.enter_context(running(RtspCameras(certificate=certificate)))
             watches["tcp", "rtsps"] = CameraWatch(secret.url())
+            watches["tcp", "proven"] = CameraWatch(secret.url(), ca_file=str(certificate))
         with watching(*watches.values()):
             seen = {key: seen_by(watch) for key, watch in watches.items()}
         yield seen
@@ -67,11 +73,27 @@ def test_stream_is_online_and_judged(
     assert_sound(what.clips)
 
 
-def test_encrypted_stream_is_judged(seen: dict[tuple[str, str], Seen]) -> None:
-    if ("tcp", "rtsps") not in seen:
+@pytest.mark.parametrize("kind", ["rtsps", "proven"])
+def test_encrypted_stream_is_judged(seen: dict[tuple[str, str], Seen], kind: str) -> None:
+    if ("tcp", kind) not in seen:
         pytest.skip("openssl is missing: apt install openssl")
-    assert [one.state for one in seen["tcp", "rtsps"].health] == ["connecting", "online"]
-    assert_sound(seen["tcp", "rtsps"].clips)
+    assert [one.state for one in seen["tcp", kind].health] == ["connecting", "online"]
+    assert_sound(seen["tcp", kind].clips)
+
+
+def test_camera_that_cannot_prove_itself_is_not_watched(
+    rtsp_available: None, tmp_path: Path
+) -> None:
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is missing: apt install openssl")
+    (tmp_path / "other").mkdir()
+    certificate, other = self_signed(tmp_path), self_signed(tmp_path / "other")
+    with running(RtspCameras(certificate=certificate)) as cameras:
+        source = parse_source(cameras.url())
+        with pytest.raises(CameraUnreachable, match="did not prove to be the right") as caught:
+            probe(source, Reading(ca_file=str(other)))
+        assert caught.value.reason == "certificate"
+        assert probe(source, Reading(ca_file=str(certificate))).codec == "h264"
 
 
 def assert_sound(clips: list[Clip]) -> None:

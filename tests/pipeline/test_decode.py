@@ -15,6 +15,7 @@ from edgewatch.pipeline.errors import CameraError, CameraRejected
 from edgewatch.pipeline.lanes import VideoPacket
 from edgewatch.pipeline.mailbox import Mailbox
 from edgewatch.pipeline.preroll import PreRoll
+from edgewatch.pipeline.reading import Reading
 from edgewatch.pipeline.source import parse_source
 from edgewatch.pipeline.types import CameraName, Clip, Coverage, Health, Pixels, SourceInfo
 from tests.fakes.clock import ManualClock, ManualSignal
@@ -87,8 +88,7 @@ class Run:
             clock=self.clock,
             random=lambda: 0.999,
             first_index=first_index,
-            open_seconds=2.0,
-            read_seconds=2.0,
+            reading=Reading(open_seconds=2.0, read_seconds=2.0),
             preroll=preroll,
             stop_signal=self.signal,
         )

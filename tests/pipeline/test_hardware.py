@@ -8,8 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from edgewatch.pipeline.errors import CameraRejected
+from edgewatch.pipeline.reading import Reading
 from edgewatch.pipeline.source import parse_source
-from edgewatch.pipeline.video import Reading, open_video, probe
+from edgewatch.pipeline.video import open_video, probe
 from tests.fakes.videos import write_video
 
 

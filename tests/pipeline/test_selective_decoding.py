@@ -10,8 +10,9 @@ import pytest
 
 from edgewatch.pipeline.frames import Sample, Sampling, target_size
 from edgewatch.pipeline.pictures import Picture, Scaler
+from edgewatch.pipeline.reading import Reading
 from edgewatch.pipeline.source import parse_source
-from edgewatch.pipeline.video import Reading, open_video
+from edgewatch.pipeline.video import open_video
 from tests.fakes.videos import noisy_scene, write_video
 from tests.footage import FOOTAGE, needs_footage
 

@@ -9,10 +9,10 @@ import pytest
 
 from edgewatch.pipeline.errors import CameraError, CameraRejected, CameraUnreachable
 from edgewatch.pipeline.pictures import Sampled
+from edgewatch.pipeline.reading import Reading
 from edgewatch.pipeline.source import Source, parse_source
 from edgewatch.pipeline.types import Pixels
 from edgewatch.pipeline.video import (
-    Reading,
     VideoInput,
     open_video,
     options_for,
