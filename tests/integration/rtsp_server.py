@@ -2,6 +2,8 @@
 
 Prints its port on one line when it is ready; ends when its standard input is closed. Listens on
 loopback only. Each stream is 160x120, 15 pictures a second, and has its path: /live, /h265, ...
+It runs a second time at /udp/live, /udp/h265, ...: GStreamer's server fails an assertion now and
+then where clients over TCP and over UDP come to the same media at the same time.
 
 A line on standard input is an order, answered by `ok` on standard output:
   drop             breaks every connection
@@ -60,6 +62,7 @@ class Camera:
         self._server.set_auth(self._auth(options.digest, options.certificate))
         for name in STREAMS:
             self._mount(name, name)
+            self._mount(f"udp/{name}", name)
 
     def listen(self) -> int:
         """Return the port it listens on, 0 if that is taken."""
