@@ -26,6 +26,7 @@ from edgewatch.daemon.logs import configure_logs
 from edgewatch.daemon.reports import Reports, resident_bytes
 from edgewatch.pipeline.broker import EmbeddedBroker
 from edgewatch.pipeline.clock import SystemClock
+from edgewatch.pipeline.engine_setup import engine_setup
 from edgewatch.pipeline.engines import create_engine
 from edgewatch.pipeline.watch import live_feed
 from edgewatch.pipeline.wiring import Pipeline, assembled
@@ -49,7 +50,7 @@ async def _run(options: argparse.Namespace, folder: Path) -> None:
     broker = EmbeddedBroker(port=0)
     await broker.start()
     settings = _settings(options, folder, broker.port)
-    stopwatch = Stopwatch(create_engine(settings.engine.kind, baseline_dir=folder / "baseline"))
+    stopwatch = Stopwatch(create_engine(engine_setup(settings, baseline_dir=folder / "baseline")))
     try:
         async with assembled(
             settings,

@@ -16,11 +16,17 @@ class Recorder:
     def __init__(self) -> None:
         self._port = 0
         self._process: asyncio.subprocess.Process | None = None
+        self._wanted = False
 
     @property
     def url(self) -> str:
         """Address of its stream, once it was started."""
         return f"rtsp://127.0.0.1:{self._port}/live"
+
+    @property
+    def fell(self) -> bool:
+        """Whether it ended by itself: now and then an assertion of GStreamer's server fails."""
+        return self._wanted and self._process is not None and self._process.returncode is not None
 
     async def start(self) -> None:
         """Start it and wait until it listens. Raises RuntimeError."""
@@ -38,9 +44,11 @@ class Recorder:
                 "GStreamer's RTSP server did not start: scripts/system_packages.sh test installs it"
             )
         self._port = int(line)
+        self._wanted = True
 
     async def kill(self) -> None:
         """End it without a goodbye; also when it hangs."""
+        self._wanted = False
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()

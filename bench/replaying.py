@@ -24,7 +24,9 @@ from edgewatch.config.settings import Settings, load_settings
 from edgewatch.daemon.logs import configure_logs
 from edgewatch.pipeline.clock import SystemClock
 from edgewatch.pipeline.decode import CameraThread
+from edgewatch.pipeline.engine_setup import engine_setup
 from edgewatch.pipeline.engines import create_engine
+from edgewatch.pipeline.engines.setup import EngineSetup
 from edgewatch.pipeline.playlist import Playlist, recording_feed
 from edgewatch.pipeline.source import parse_source
 from edgewatch.pipeline.types import CameraName, Clip
@@ -61,7 +63,7 @@ async def replay(video: Path, files: int) -> dict[str, Any]:
     plan = settings.plan_for(None)
     async with assembled(
         settings,
-        create_engine(settings.engine.kind, baseline_dir=None),
+        create_engine(engine_setup(settings, baseline_dir=None)),
         clock=SystemClock(),
         store_path=None,
         publish=None,
@@ -92,7 +94,7 @@ async def decode(video: Path, files: int) -> dict[str, Any]:
 async def judge(video: Path, files: int) -> dict[str, Any]:
     """Give the engine the video's clips, made beforehand."""
     clips = _clips(video)
-    engine = create_engine("builtin", baseline_dir=None)
+    engine = create_engine(EngineSetup())
     await engine.start()
     try:
         lap = Lap()

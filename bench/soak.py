@@ -92,6 +92,8 @@ class Observed:
     recovery_seconds: list[float] = field(default_factory=list)
     kills: int = 0
     hangs: int = 0
+    falls: int = 0
+    """Recorders that ended by themselves."""
 
     def take(self, camera: str, state: str) -> None:
         """Note a camera's health."""
@@ -161,6 +163,7 @@ async def _run(plan: Plan, dice: random.Random) -> Observed:
                 asyncio.create_task(
                     _sample(process.pid, plan.steady_seconds, observed), name="sample"
                 ),
+                asyncio.create_task(_revive(recorders, observed), name="revive"),
             ]
             await observed.until(all_online=True)
             _progress(f"all online, {plan.seconds:g} s to go")
@@ -265,6 +268,15 @@ async def _sample(pid: int, steady_seconds: float, observed: Observed) -> None:
         await asyncio.sleep(1.0)
 
 
+async def _revive(recorders: Sequence[Recorder], observed: Observed) -> None:
+    while True:
+        for recorder in recorders:
+            if recorder.fell:
+                observed.falls += 1
+                await recorder.start()
+        await asyncio.sleep(1.0)
+
+
 async def _trouble(
     plan: Plan, recorders: Sequence[Recorder], observed: Observed, dice: random.Random
 ) -> None:
@@ -307,6 +319,7 @@ def figures_of(observed: Observed) -> dict[str, float]:
         **_drift("descriptors", [sample.descriptors for sample in steady]),
         "kills": observed.kills,
         "hangs": observed.hangs,
+        "falls": observed.falls,
         "recovery_p50_seconds": statistics.median(observed.recovery_seconds or [0.0]),
         "recovery_max_seconds": max(observed.recovery_seconds, default=0.0),
         "clips_judged": observed.stats.get("clips_judged", 0),

@@ -61,6 +61,10 @@ class Stopwatch(Engine):
         """Describe, untimed."""
         return await self._engine.describe(clip)
 
+    def instruct(self, camera: CameraName, prompt: str) -> None:
+        """Pass it on."""
+        self._engine.instruct(camera, prompt)
+
     async def forget(self, camera: CameraName) -> None:
         """Forget a camera."""
         await self._engine.forget(camera)

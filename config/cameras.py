@@ -19,6 +19,7 @@ from edgewatch.config.sections import (
     PixelArea,
     Probability,
     Prompt,
+    Scene,
     Seconds,
     Section,
 )
@@ -62,6 +63,7 @@ class CameraSettings(Section):
     close_after_seconds: CloseSeconds | None = None
     cooldown_seconds: CooldownSeconds | None = None
     threshold: Probability | None = None
+    scene: Scene | None = None
     prompt: Prompt | None = None
 
     @property

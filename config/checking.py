@@ -18,7 +18,7 @@ from edgewatch.config.credentials import (
 )
 from edgewatch.config.errors import ConfigError, Problem
 from edgewatch.config.problems import complaints, nearest
-from edgewatch.config.sections import Mqtt, Section, Web
+from edgewatch.config.sections import Engine, Mqtt, Section, Web
 from edgewatch.config.sources import Location, Tree
 
 _SectionT = TypeVar("_SectionT", bound=Section)
@@ -56,6 +56,8 @@ class Check:
             self._check_mqtt(mqtt)
         if web := self.sections.get("web"):
             self._check_web(web)
+        if engine := self.sections.get("engine"):
+            self._check_engine(engine)
         for index, camera in self.cameras.items():
             self._check_files(index, camera)
         if self._problems:
@@ -119,6 +121,11 @@ class Check:
             wrong = "can be reached from other machines, and there is no token"
             cure = 'Set token_file, or host = "127.0.0.1".'
             self._note_key(("web",), "host", wrong, cure)
+
+    def _check_engine(self, engine: Engine) -> None:
+        self._read_secret("engine.token", ("engine",), "token_file", engine.token_file)
+        if engine.ca_file:
+            self._read(("engine",), "ca_file", engine.ca_file, longest_bytes=1)
 
     def _check_files(self, index: int, camera: CameraSettings) -> None:
         path: Location = ("cameras", index)

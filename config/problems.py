@@ -95,11 +95,14 @@ def allowed(field: FieldInfo) -> str:
     if choices := [text for kind in kinds for text in get_args(kind)]:
         return "one of " + ", ".join(f'"{choice}"' for choice in choices)
     names = " or ".join(NAMES_OF_TYPES[kind] for kind in sorted(kinds, key=str))
+    if tuple in kinds and int in base_types(get_args(field.annotation)[0]):
+        names = "a list of whole numbers"
     return f"{names} {_bounds(field)}".strip()
 
 
 def _bounds(field: FieldInfo) -> str:
     low = high = ""
+    least_characters = 0
     for rule in [*field.metadata, *_metadata(field.annotation)]:
         match rule:
             case annotated_types.Ge(ge):
@@ -108,8 +111,11 @@ def _bounds(field: FieldInfo) -> str:
                 low = f"above {gt}"
             case annotated_types.Le(le):
                 high = f"to {le}"
+            case annotated_types.MinLen(length):
+                least_characters = length
             case annotated_types.MaxLen(length):
-                high = f"of 1 to {length} characters"
+                start = f"{least_characters} to" if least_characters else "at most"
+                high = f"of {start} {length} characters"
     if low.startswith("above") and high:
         return f"{low}, at most {high.removeprefix('to ')}"
     return f"{low} {high}".strip() if high else low.replace("from", "of at least")

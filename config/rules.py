@@ -20,3 +20,15 @@ class BrokenRule(PydanticCustomError):
 def broken(wrong: str, cure: str, key: str | None = None) -> NoReturn:
     """Raise BrokenRule."""
     raise BrokenRule(wrong, cure, key)
+
+
+def free_of_control(text: str) -> str:
+    """Let text pass that is to stand in a model's prompt. Raises BrokenRule.
+
+    `<|...|>` would open a role or a picture of its own in the prompts of most models.
+    """
+    if "<|" in text or "|>" in text:
+        broken("holds '<|' or '|>', which control models", "Write it in plain words")
+    if any(ord(sign) < 32 and sign not in "\n\t" for sign in text):
+        broken("holds a control character", "Write it in plain words")
+    return text

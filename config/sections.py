@@ -8,19 +8,30 @@ import socket
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edgewatch.config.addresses import Address
-from edgewatch.config.rules import broken
+from edgewatch.config.rules import broken, free_of_control
 
-DEFAULT_PROMPT = (
-    "An anomaly is what a person responsible for this place would want to be told of at once: "
-    "a collision or a near miss, a fall, a fight, fire or smoke, somebody or something where it "
-    "must not be, an object that drops, breaks or blocks the way, people suddenly running. "
-    "Ordinary traffic, people going about their business, weather and changes of light are normal."
-)
+DEFAULT_PROMPTS = {
+    "fixed": (
+        "The camera is fixed. An anomaly is what a person responsible for this place would want to "
+        "be told of at once: a collision or a near miss, a fall, a fight, fire or smoke, somebody "
+        "or something where it must not be, an object that drops, breaks or blocks the way, people "
+        "suddenly running. People and traffic going about their business, weather and changes of "
+        "light are normal."
+    ),
+    "driving": (
+        "The camera looks out of a moving vehicle. An anomaly is a dangerous incident on the road: "
+        "a collision or a near miss, hard braking or swerving to avoid one, a vehicle out of "
+        "control, overturned or on the wrong side, somebody or something suddenly in the way, fire "
+        "or smoke. Turning, overtaking, stopping at lights, dense traffic, bumps, weather and "
+        "darkness are normal."
+    ),
+}
+"""What counts as an anomaly where `prompt` says nothing, by `scene`."""
 
-ENGINES_HERE = ("builtin",)
+ENGINES_HERE = ("builtin", "transformers", "tensorrt", "remote")
 """The engine kinds that this version can start; the others are known, but not there yet."""
 
 LEAST_FRAMES = 4
@@ -33,7 +44,9 @@ Count = Annotated[int, Field(ge=1, le=100)]
 CloseSeconds = Annotated[float, Field(gt=0, le=3600)]
 CooldownSeconds = Annotated[float, Field(ge=0, le=86_400)]
 Probability = Annotated[float, Field(gt=0, le=1)]
-Prompt = Annotated[str, Field(min_length=1, max_length=8000)]
+Prompt = Annotated[str, Field(min_length=1, max_length=8000), AfterValidator(free_of_control)]
+Scene = Literal["fixed", "driving"]
+Word = Annotated[str, Field(pattern=r"^[^\s<>|]{1,40}$")]
 FilePath = Annotated[Path, Field(strict=False)]
 """A path; TOML and the environment write it as text. Made absolute in `sources`."""
 
@@ -148,11 +161,43 @@ class Engine(Section):
 
     kind: Literal["builtin", "transformers", "tensorrt", "remote", "native"] = "builtin"
     model: FilePath | None = None
-    url: str | None = None
+    """Directory of the checkpoint, in Hugging Face's layout."""
     threshold: Probability = 0.5
     explain_tokens: Annotated[int, Field(ge=0, le=2048)] = 96
     max_batch: Annotated[int, Field(ge=1, le=256)] = 8
-    prompt: Prompt = DEFAULT_PROMPT
+
+    scene: Scene = "fixed"
+    """Which default prompt holds where `prompt` says nothing."""
+    prompt: Prompt | None = None
+    """What counts as an anomaly here."""
+    answers: Annotated[tuple[Word, Word], Field(strict=False)] = ("Yes", "No")
+    """What the model is to answer where it sees an anomaly, and where not."""
+    answer_prefix: Annotated[str, Field(max_length=200), AfterValidator(free_of_control)] = ""
+    """Put into the model's mouth before its answer, for models that think aloud first."""
+    least_mass: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Probability that both answers together must hold, else the verdict is uncertain."""
+
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$")] = "auto"
+    """Where `transformers` computes."""
+    gpus: Annotated[tuple[Annotated[int, Field(ge=0, le=63)], ...], Field(strict=False)] = ()
+    """One engine in a process of its own on each of these; empty: on the first."""
+    tensor_parallel: Annotated[int, Field(ge=1, le=8)] = 1
+    """So many GPUs share one engine, for a model that fits into none."""
+    quantize: Literal["none", "int8"] = "none"
+    """Weights halved at load (bitsandbytes), with `transformers` on a GPU."""
+
+    url: str | None = None
+    """A server with OpenAI's interface, for `remote`."""
+    more_urls: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Further servers of the same model: a clip goes to the one that has the least to do."""
+    served_model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """The model's name there; None: the first that the server names."""
+    token_file: FilePath | None = None
+    ca_file: FilePath | None = None
+    send: Literal["video", "images"] = "video"
+    """As what a clip is sent: an mp4, or one picture a frame for servers that take no video."""
+    request_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
+    """Longest wait for a server's answer."""
 
     @field_validator("kind")
     @classmethod
@@ -161,17 +206,46 @@ class Engine(Section):
             broken(f'"{value}" is not in this version of edgewatch', 'Use kind = "builtin"')
         return value
 
-    @field_validator("url")
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """Every server of `remote`."""
+        return (*([self.url] if self.url else []), *self.more_urls)
+
+    @field_validator("url", "more_urls")
     @classmethod
-    def _url_is_http_without_secret(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = Address.parse(value)
-        if parts.scheme not in ("http", "https"):
-            broken("must be an http:// or https:// address", "See docs/configuration.md")
-        if parts.has_password or parts.user:
-            broken("holds a user or password", "Remove what stands before the '@'")
+    def _urls_are_http_without_secret(
+        cls, value: str | tuple[str, ...] | None
+    ) -> str | tuple[str, ...] | None:
+        for url in (value,) if isinstance(value, str) else value or ():
+            parts = Address.parse(url)
+            if parts.scheme not in ("http", "https"):
+                broken("must be an http:// or https:// address", "See docs/configuration.md")
+            if parts.has_password or parts.user:
+                broken(
+                    "holds a user or password",
+                    "Remove what stands before the '@'; a token goes into token_file",
+                )
         return value
+
+    @model_validator(mode="after")
+    def _kind_has_what_it_needs(self) -> Self:
+        if self.kind in ("transformers", "tensorrt") and self.model is None:
+            broken(
+                f'is missing: kind = "{self.kind}" loads a model',
+                'Set model = "/models/NAME", the directory of a checkpoint; see docs/engines.md',
+                "model",
+            )
+        if self.kind == "remote" and not self.servers:
+            broken(
+                'is missing: kind = "remote" asks a server',
+                'Set url = "http://127.0.0.1:8000/v1", the address of its OpenAI interface',
+                "url",
+            )
+        if self.answers[0].casefold() == self.answers[1].casefold():
+            broken("are the same word twice", 'Write answers = ["Yes", "No"]', "answers")
+        if len(set(self.gpus)) < len(self.gpus):
+            broken("names a GPU twice", "Name each GPU once", "gpus")
+        return self
 
 
 class Clips(Section):

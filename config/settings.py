@@ -14,6 +14,7 @@ from edgewatch.config.cameras import CameraSettings
 from edgewatch.config.checking import Check
 from edgewatch.config.errors import ConfigError
 from edgewatch.config.sections import (
+    DEFAULT_PROMPTS,
     Clips,
     Engine,
     Events,
@@ -98,6 +99,11 @@ class Settings(Section):
         """Token that the page asks for; None: it asks for none, and is on loopback."""
         return self._secrets.get("web.token")
 
+    @property
+    def engine_token(self) -> str | None:
+        """What the engine's server asks for, if anything."""
+        return self._secrets.get("engine.token")
+
     def plans(self) -> tuple[CameraPlan, ...]:
         """What to do with each camera, in the order of the file."""
         return tuple(self._plan(camera) for camera in self.cameras)
@@ -129,7 +135,11 @@ class Settings(Section):
             clips=camera.overlay(self.clips),
             events=camera.overlay(self.events),
             threshold=self.engine.threshold if camera.threshold is None else camera.threshold,
-            prompt=self.engine.prompt if camera.prompt is None else camera.prompt,
+            prompt=(
+                camera.prompt
+                or (None if camera.scene else self.engine.prompt)
+                or DEFAULT_PROMPTS[camera.scene or self.engine.scene]
+            ),
         )
 
 

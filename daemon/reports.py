@@ -73,6 +73,7 @@ class Reports:
                 "words": snapshot.words_given_up,
                 "verdicts_unstored": store.verdicts_dropped,
             },
+            "uncertain_share": snapshot.uncertain_share,
             "events_opened": snapshot.events_opened,
             "memory_bytes": resident_bytes(),
             "engine": {

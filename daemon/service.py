@@ -17,6 +17,7 @@ from edgewatch.daemon.notify import Notifier
 from edgewatch.daemon.reports import Reports
 from edgewatch.pipeline.broker import EmbeddedBroker
 from edgewatch.pipeline.clock import Clock, SystemClock
+from edgewatch.pipeline.engine_setup import engine_setup
 from edgewatch.pipeline.engines import create_engine
 from edgewatch.pipeline.errors import EdgewatchError
 from edgewatch.pipeline.watch import Feed, live_feed
@@ -71,7 +72,7 @@ class Service:
                 await broker.start()
                 stack.push_async_callback(broker.stop)
             engine = create_engine(
-                settings.engine.kind, baseline_dir=settings.service.data_dir / "baseline"
+                engine_setup(settings, baseline_dir=settings.service.data_dir / "baseline")
             )
             pipeline = await stack.enter_async_context(
                 assembled(
@@ -192,7 +193,8 @@ class Service:
 
 def _changed_for_good(old: Settings, new: Settings) -> list[str]:
     """Name the sections whose changes only a restart brings into force."""
-    per_camera = {"threshold": 0.5, "prompt": ""}  # taken over with each camera's plan
+    # Taken over with each camera's plan
+    per_camera = {"threshold": 0.5, "prompt": None, "scene": "fixed"}
     pairs = {
         "service": (old.service, new.service),
         "mqtt": (old.mqtt, new.mqtt),

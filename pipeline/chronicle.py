@@ -144,7 +144,9 @@ class Chronicle:
 
     def verdict(self, watch: Watch, clip: Clip, verdict: Verdict) -> None:
         """Write down a verdict."""
-        self.stats.judged(verdict.latency_ms, self._clock.monotonic_seconds())
+        self.stats.judged(
+            verdict.latency_ms, self._clock.monotonic_seconds(), uncertain=verdict.uncertain
+        )
         self.announcer(watch).verdict(verdict)
         self._books.save_verdict(verdict)
         if watch.feed.live:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgewatch.pipeline.errors import StoreError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x45645774
 """Says in the file's header whose database it is ("EdWt")."""
 _MODE = 0o640
@@ -40,6 +40,11 @@ _SCHEMA = (
     "CREATE TABLE changes (latest INTEGER NOT NULL)",
     "INSERT INTO changes VALUES (0)",
 )
+
+_UPGRADES = {
+    2: ("ALTER TABLE verdicts ADD COLUMN prompt_hash TEXT NOT NULL DEFAULT ''",),
+}
+"""What leads from each version's schema to the next; `_SCHEMA` is version 1."""
 
 _DAMAGED_CURE = (
     "stop edgewatch, move the file and its -wal and -shm neighbours aside (keep them: much of it "
@@ -121,8 +126,14 @@ class Database:
             )
         with _closing_on_error(path, None, connection):
             database = cls(connection, path)
-            if database._version() == 0:
+            version = database._version()
+            if version == 0:
                 raise StoreError(f"database {path} is empty: start `edgewatch run` first")
+            if version < SCHEMA_VERSION:
+                raise StoreError(
+                    f"database {path} was written by an older edgewatch: start this version's "
+                    "`edgewatch run` once, which brings it up to date"
+                )
         return database
 
     @contextmanager
@@ -166,9 +177,9 @@ class Database:
         if max_bytes is not None:
             page_bytes = db.execute("PRAGMA page_size").fetchone()[0]
             db.execute(f"PRAGMA max_page_count = {max_bytes // page_bytes}")
-        if version == 0:
+        if version < SCHEMA_VERSION:
             with self.transaction():
-                for statement in _SCHEMA:
+                for statement in _statements(version):
                     db.execute(statement)
                 db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                 db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -189,6 +200,15 @@ class Database:
                 f"one knows {SCHEMA_VERSION}): install that version again, or move the file aside"
             )
         return version
+
+
+def _statements(version: int) -> Iterator[str]:
+    """Yield what makes this version's schema out of an older one; 0 is an empty file."""
+    if version == 0:
+        yield from _SCHEMA
+    for number, upgrade in sorted(_UPGRADES.items()):
+        if number > version:
+            yield from upgrade
 
 
 def _lock(path: Path) -> int:

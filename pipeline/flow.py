@@ -80,7 +80,9 @@ class Flow:
 
     def add(self, feed: Feed, observers: Iterable[Observer] = ()) -> Watch:
         """Begin to watch a feed. Raises ValueError if its name is taken."""
-        return self._roster.add(feed, tuple(observers))
+        watch = self._roster.add(feed, tuple(observers))
+        self._judge.engine.instruct(feed.camera, feed.plan.prompt)
+        return watch
 
     async def remove(self, camera: CameraName) -> None:
         """Stop watching a camera; returns when what it has handed over is judged."""
@@ -90,6 +92,7 @@ class Flow:
 
     def change(self, feed: Feed) -> None:
         """Give a watched camera new settings."""
+        self._judge.engine.instruct(feed.camera, feed.plan.prompt)
         self._roster.change(feed)
 
     def refresh(self, watch: Watch) -> None:

@@ -148,6 +148,7 @@ def verdict_payload(verdict: Verdict) -> Payload:
         "latency_ms": round(verdict.latency_ms, 1),
         "warming_up": verdict.warming_up,
         "uncertain": verdict.uncertain,
+        **({"prompt": verdict.prompt_hash} if verdict.prompt_hash else {}),
         "evidence": [_reason(evidence) for evidence in verdict.evidence],
         **_replay(verdict.replay),
     }

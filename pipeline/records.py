@@ -21,7 +21,7 @@ LONGEST_CLIP_SECONDS = 600.0
 
 VERDICT_COLUMNS = (
     "camera, end_seconds, clip_id, start_seconds, label, score, threshold, media_start_seconds, "
-    "media_end_seconds, engine, latency_ms, evidence, warming_up, uncertain, replay"
+    "media_end_seconds, engine, latency_ms, evidence, warming_up, uncertain, replay, prompt_hash"
 )
 
 # Walks the primary key from name to name instead of reading every row.
@@ -166,6 +166,7 @@ def verdict_row(verdict: Verdict) -> tuple[object, ...]:
         verdict.warming_up,
         verdict.uncertain,
         verdict.replay,
+        verdict.prompt_hash,
     )
 
 
@@ -186,6 +187,7 @@ def _verdict(row: tuple[Any, ...]) -> Verdict:
         warming_up=bool(row[12]),
         uncertain=bool(row[13]),
         replay=bool(row[14]),
+        prompt_hash=row[15],
     )
 
 

@@ -26,6 +26,8 @@ class StatsSnapshot:
     events_opened: int
     words_given_up: int
     engine_restarts: int
+    uncertain_share: float
+    """Of all verdicts, those for which the engine's answer hardly was one."""
 
 
 class Stats:
@@ -36,13 +38,15 @@ class Stats:
         self.words_given_up = 0
         self.engine_restarts = 0
         self._clips = 0
+        self._uncertain = 0
         self._drops: Counter[str] = Counter()
         self._latencies_ms: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._judged_seconds: deque[float] = deque(maxlen=LATENCIES_KEPT)
 
-    def judged(self, latency_ms: float, now_seconds: float) -> None:
+    def judged(self, latency_ms: float, now_seconds: float, *, uncertain: bool = False) -> None:
         """Count one verdict; `now_seconds` is monotonic."""
         self._clips += 1
+        self._uncertain += uncertain
         self._latencies_ms.append(latency_ms)
         self._judged_seconds.append(now_seconds)
 
@@ -60,6 +64,7 @@ class Stats:
             events_opened=self.events_opened,
             words_given_up=self.words_given_up,
             engine_restarts=self.engine_restarts,
+            uncertain_share=round(self._uncertain / max(1, self._clips), 4),
         )
 
     def _rate(self, now_seconds: float) -> float:

@@ -106,6 +106,8 @@ class Answer:
     """The engine has not yet learnt what is normal here; the score rests on general priors."""
     uncertain: bool = False
     """The engine's answer hardly was one (too little probability on any known label)."""
+    prompt_hash: str = ""
+    """What the engine was asked; with its name, all that a score can be derived from again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ class Verdict:
     evidence: tuple[Evidence, ...] = ()
     warming_up: bool = False
     uncertain: bool = False
+    prompt_hash: str = ""
     replay: bool = False
 
     @property

@@ -33,5 +33,6 @@ def verdict_of(
         evidence=answer.evidence,
         warming_up=answer.warming_up,
         uncertain=answer.uncertain,
+        prompt_hash=answer.prompt_hash,
         replay=clip.replay,
     )

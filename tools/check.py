@@ -18,6 +18,7 @@ from edgewatch.config.settings import Settings, load_settings
 from edgewatch.daemon.exits import EX_CONFIG, EX_FAILED, EX_OK
 from edgewatch.daemon.logs import configure_logs
 from edgewatch.pipeline.clock import SystemClock
+from edgewatch.pipeline.engine_setup import engine_setup
 from edgewatch.pipeline.engines import create_engine
 from edgewatch.pipeline.errors import EngineFailed
 from edgewatch.tools.box import clock_finding, data_findings, newest_record_seconds, socket_finding
@@ -103,10 +104,11 @@ def examine(settings: Settings) -> list[Finding]:
 async def _engine(settings: Settings) -> list[Finding]:
     plans = [plan for plan in settings.plans() if plan.enabled]
     kinds = [plan.clips for plan in plans] or [settings.clips]
+    prompt = (plans[0] if plans else settings.plan_for(None)).prompt
     # No baselines: what is judged here must not become part of anybody's normal.
-    engine = create_engine(settings.engine.kind, baseline_dir=None)
+    engine = create_engine(engine_setup(settings, baseline_dir=None))
     try:
-        test = await self_test(engine, kinds, SystemClock())
+        test = await self_test(engine, kinds, SystemClock(), prompt=prompt)
     except EngineFailed as error:
         cure = "Install edgewatch anew into a fresh environment; if it stays so, report this."
         return [fail("engine", settings.engine.kind, str(error), cure)]

@@ -21,6 +21,7 @@ from edgewatch.daemon.exits import EX_CONFIG, EX_FAILED, EX_OK, EX_SOFTWARE, EX_
 from edgewatch.daemon.lock import DataLock
 from edgewatch.daemon.logs import configure_logs
 from edgewatch.pipeline.clock import SystemClock
+from edgewatch.pipeline.engine_setup import engine_setup
 from edgewatch.pipeline.engines import create_engine
 from edgewatch.pipeline.errors import EngineFailed, StoreError
 from edgewatch.pipeline.playlist import Playlist, recording_feed
@@ -179,7 +180,7 @@ async def _judge_here(
     progress = ReplayProgress(len(recordings)) if shown else None
     async with assembled(
         settings,
-        create_engine(settings.engine.kind, baseline_dir=None),
+        create_engine(engine_setup(settings, baseline_dir=None)),
         clock=SystemClock(),
         store_path=settings.service.data_dir / "replay.db" if options.publish else None,
         publish="replay" if options.publish else None,

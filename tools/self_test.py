@@ -47,7 +47,9 @@ class SelfTest:
     """Time a clip takes while a camera is being watched, by how its video is cut."""
 
 
-async def self_test(engine: Engine, kinds: Sequence[Clips], clock: Clock) -> SelfTest:
+async def self_test(
+    engine: Engine, kinds: Sequence[Clips], clock: Clock, *, prompt: str
+) -> SelfTest:
     """Start an engine, judge synthetic clips, close it. Raises EngineFailed.
 
     `kinds`: at least one; the first is what determinism is tested with. Memory is bounded by
@@ -56,6 +58,7 @@ async def self_test(engine: Engine, kinds: Sequence[Clips], clock: Clock) -> Sel
     try:
         began_seconds = clock.monotonic_seconds()
         await _limited(engine.start(), START_SECONDS, "start")
+        engine.instruct(_CAMERA, prompt)
         start_seconds = clock.monotonic_seconds() - began_seconds
         scores = {}
         for scene, step_pixels in (("still", 0), ("moving", _STEP_PIXELS)):

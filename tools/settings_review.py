@@ -17,7 +17,11 @@ NOT_YET = {
 }
 """Keys that are read and checked, and that nothing in this version acts on."""
 
-NOT_BUILTIN = ("model", "url", "prompt")
+NOT_BUILTIN = (
+    *("model", "scene", "prompt", "answers", "answer_prefix", "least_mass", "device", "gpus"),
+    *("tensor_parallel", "quantize", "url", "more_urls", "served_model", "token_file", "ca_file"),
+    *("send", "request_seconds"),
+)
 """Keys of [engine] that the built-in engine has no use for."""
 
 

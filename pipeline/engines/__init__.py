@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
+from edgewatch.pipeline.engines.setup import EngineSetup
 from edgewatch.pipeline.types import Answer, CameraName, Clip
 
 
@@ -36,6 +36,12 @@ class Engine(Protocol):
     async def describe(self, clip: Clip) -> str:
         """Say in words what is wrong in a clip that was judged before; lower priority."""
 
+    def instruct(self, camera: CameraName, prompt: str) -> None:
+        """Tell what counts as an anomaly for a camera, from its next clip on; kept over restarts.
+
+        Called before a camera's first clip. An engine that does not read lets it pass.
+        """
+
     async def forget(self, camera: CameraName) -> None:
         """Let go of what is kept for a camera that was removed (its baseline on disk stays)."""
 
@@ -43,14 +49,16 @@ class Engine(Protocol):
         """Save what was learnt and free everything; idempotent."""
 
 
-def create_engine(kind: str, *, baseline_dir: Path | None) -> Engine:
-    """Make the engine of a kind; heavy imports happen here.
-
-    `baseline_dir`: where an engine that learns keeps each camera's normal; None keeps nothing.
-    """
-    match kind:
+def create_engine(setup: EngineSetup) -> Engine:
+    """Make the engine of a kind; nothing heavy is imported before its `start`."""
+    match setup.kind:
         case "builtin":
             from edgewatch.pipeline.engines.builtin import BuiltinEngine
 
-            return BuiltinEngine(baseline_dir=baseline_dir)
-    raise ValueError(f"unknown engine kind {kind!r}")
+            return BuiltinEngine(baseline_dir=setup.baseline_dir)
+        case "transformers" | "tensorrt" | "remote":
+            from edgewatch.pipeline.engines.model import ModelEngine
+            from edgewatch.pipeline.engines.models import create_model
+
+            return ModelEngine(create_model(setup))
+    raise ValueError(f"unknown engine kind {setup.kind!r}")

@@ -147,7 +147,7 @@ class TestPlans:
         keys = CameraSettings.model_fields.keys()
         assert SECTIONS["clips"].model_fields.keys() <= keys
         assert SECTIONS["events"].model_fields.keys() <= keys
-        assert {"threshold", "prompt"} <= keys
+        assert {"threshold", "scene", "prompt"} <= keys
 
     def test_overridden_keys_must_agree_with_those_of_the_section(
         self, refused: Callable[..., str]
@@ -308,7 +308,16 @@ class TestRefusals:
             (CAMERA + 'schedule = ["Mon-Fry 08:00-18:00"]\n', 'schedule: "mon-fry" is no day'),
             (CAMERA + 'schedule = "always"\n', "It must be a list of texts"),
             (CAMERA + 'rtsp_transport = "tpc"\n', 'It must be one of "tcp", "udp"'),
-            ('[engine]\nkind = "tensorrt"\n', '"tensorrt" is not in this version'),
+            ('[engine]\nkind = "native"\n', '"native" is not in this version'),
+            (
+                '[engine]\nkind = "tensorrt"\n',
+                "[engine] model: is missing",
+            ),
+            ('[engine]\nkind = "remote"\n', "[engine] url: is missing"),
+            ('[engine]\nanswers = ["Yes", "yes"]\n', "are the same word twice"),
+            ("[engine]\ngpus = [1, 1]\n", "names a GPU twice"),
+            ('[engine]\nprompt = "a<|im_end|>b"\n', "control models"),
+            ('[engine]\nmore_urls = ["http://u:p@h/v1"]\n', "holds a user or password"),
             ('[engine]\nkind = "other"\n', 'It must be one of "builtin", "transformers"'),
             ('[engine]\nurl = "http://u:hunter2@h/"\n', "holds a user or password"),
             ("[engine]\nthreshold = 1.5\n", "It must be a number above 0, at most 1."),
@@ -427,15 +436,15 @@ class TestDocument:
     def test_every_key_of_a_camera_alone_is_documented(self) -> None:
         part = DOCUMENT.read_text().partition("## [[cameras]]\n")[2]
         shared = {key for name in ("clips", "events") for key in SECTIONS[name].model_fields}
-        for key in CameraSettings.model_fields.keys() - shared - {"threshold", "prompt"}:
+        for key in CameraSettings.model_fields.keys() - shared - {"threshold", "scene", "prompt"}:
             assert f"\n| `{key}` |" in part, key
 
 
 def _full_example(folder: Path) -> Path:
     """Write the example with every key in force, and the files that it names."""
-    for name in ("ca.pem", "client.pem", "client.key", "cameras.pem", "mqtt.password"):
+    for name in ("ca.pem", "client.pem", "client.key", "cameras.pem", "engine-ca.pem"):
         _secret(folder / name, "x")
-    for name in ("web.token", "front.password"):
+    for name in ("mqtt.password", "web.token", "engine.token", "front.password"):
         _secret(folder / name, "x")
     file = folder / "full.toml"
     text = _uncommented(EXAMPLE.read_text())

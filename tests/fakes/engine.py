@@ -26,6 +26,7 @@ class FakeEngine:
         self.batches: list[list[str]] = []
         self.described: list[str] = []
         self.forgotten: list[str] = []
+        self.prompts: dict[CameraName, str] = {}
         self.hold: asyncio.Event | None = None
         self._running = False
         self._last_end: dict[CameraName, float] = {}
@@ -38,6 +39,7 @@ class FakeEngine:
         assert self._running, "judged before start"
         assert 1 <= len(clips) <= self.max_batch
         for clip in clips:
+            assert clip.camera in self.prompts, "judged before it was told what to look for"
             assert len(clip.frames) % 2 == 0
             assert clip.end_seconds >= self._last_end.get(clip.camera, 0.0), "out of order"
             self._last_end[clip.camera] = clip.end_seconds
@@ -50,6 +52,9 @@ class FakeEngine:
     async def describe(self, clip: Clip) -> str:
         self.described.append(clip.clip_id)
         return f"something odd in {clip.clip_id}"
+
+    def instruct(self, camera: CameraName, prompt: str) -> None:
+        self.prompts[camera] = prompt
 
     async def forget(self, camera: CameraName) -> None:
         self.forgotten.append(camera)

@@ -37,6 +37,12 @@ def failing(*failures: Exception) -> Callable[[Clip], float]:
     return answer
 
 
+def instructed(answers: Callable[[Clip], float]) -> FakeEngine:
+    engine = FakeEngine(answers)
+    engine.instruct(make_clip(1.0).camera, "smoke")
+    return engine
+
+
 class NeverStarts(FakeEngine):
     """An engine that cannot be started again."""
 
@@ -56,7 +62,7 @@ class AnswersTooFew(FakeEngine):
 
 def test_busy_engine_is_asked_again_with_the_same_batch() -> None:
     async def test() -> None:
-        engine = FakeEngine(failing(EngineBusy("full"), EngineBusy("full")))
+        engine = instructed(failing(EngineBusy("full"), EngineBusy("full")))
         judge = judge_of(engine)
         await judge.start()
         assert await judge.judge([make_clip(1.0)]) == [Answer(0.25)]
@@ -68,7 +74,7 @@ def test_busy_engine_is_asked_again_with_the_same_batch() -> None:
 def test_batch_goes_back_to_a_restarted_engine_once() -> None:
     async def test() -> None:
         stats = Stats()
-        engine = FakeEngine(failing(EngineFailed("a"), EngineFailed("b")))
+        engine = instructed(failing(EngineFailed("a"), EngineFailed("b")))
         judge = judge_of(engine, stats)
         await judge.start()
         assert await judge.judge([make_clip(1.0)]) is None

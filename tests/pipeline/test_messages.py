@@ -68,6 +68,7 @@ verdicts = st.builds(
     evidence=st.lists(evidences, max_size=3).map(tuple),
     warming_up=st.booleans(),
     uncertain=st.booleans(),
+    prompt_hash=st.sampled_from(["", "0123456789ab"]),
     replay=st.booleans(),
 )
 events = st.builds(
@@ -129,7 +130,8 @@ def test_verdict_has_the_keys_of_contract_and_schema(verdict: Verdict) -> None:
     payload = sent(verdict_payload(verdict))
     validate("verdict", payload)
     assert payload.keys() >= CONTRACT_VERDICT_KEYS
-    assert payload.keys() | {"replay"} == keys_of("verdict")
+    assert payload.keys() | {"prompt", "replay"} == keys_of("verdict")
+    assert ("prompt" in payload) is bool(verdict.prompt_hash)
     assert ("replay" in payload) is verdict.replay
 
 

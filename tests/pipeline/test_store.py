@@ -96,6 +96,21 @@ class TestOpening:
         with pytest.raises(StoreError, match="newer edgewatch"):
             Store.open_readonly(path)
 
+    def test_older_schema_is_brought_up_to_date_with_what_it_holds(self, path: Path) -> None:
+        with Store(path) as store:
+            save(store, "a")
+            held = store.events()
+        db = sqlite3.connect(path)
+        db.execute("ALTER TABLE verdicts DROP COLUMN prompt_hash")
+        db.execute("PRAGMA user_version = 1")
+        db.close()
+        with pytest.raises(StoreError, match="older edgewatch: start this version's"):
+            Store.open_readonly(path)
+        with Store(path) as store:
+            assert store.events() == held
+            store.save_verdicts([])
+        Store.open_readonly(path).close()
+
     def test_database_of_another_program_is_refused_untouched(self, path: Path) -> None:
         db = sqlite3.connect(path)
         db.execute("CREATE TABLE theirs (x)")

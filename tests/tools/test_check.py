@@ -441,7 +441,7 @@ class TestSelfTest:
             return 0.1
 
         engine = FakeEngine(takes_half_a_second)
-        test = await self_test(engine, [KIND], clock)
+        test = await self_test(engine, [KIND], clock, prompt="smoke")
         assert engine.closed == 1
         assert test.clip_seconds == {KIND: 0.5}
         sound, capacity = engine_findings(test, [a_plan("/a.mp4")] * 5, 0.5)
@@ -472,7 +472,7 @@ class TestSelfTest:
     async def test_an_engine_of_two_minds_fails(self) -> None:
         scores = iter(range(1000))
         engine = FakeEngine(lambda clip: next(scores) / 1000)
-        test = await self_test(engine, [KIND], ManualClock())
+        test = await self_test(engine, [KIND], ManualClock(), prompt="smoke")
         sound, *_ = engine_findings(test, [], 0.5)
         assert sound.status == "fail"
         assert sound.detail == "scores the same clip (still scene) 0, then 0.001"
@@ -480,13 +480,15 @@ class TestSelfTest:
 
     @pytest.mark.parametrize("score", [float("nan"), -0.1, 1.5])
     async def test_a_score_that_is_no_probability_fails(self, score: float) -> None:
-        test = await self_test(FakeEngine(lambda clip: score), [KIND], ManualClock())
+        test = await self_test(
+            FakeEngine(lambda clip: score), [KIND], ManualClock(), prompt="smoke"
+        )
         sound, *_ = engine_findings(test, [], 0.5)
         assert sound.status == "fail"
         assert sound.detail.endswith("no probability")
 
     async def test_an_engine_that_alarms_at_nothing_is_a_warning(self) -> None:
-        test = await self_test(FakeEngine(lambda clip: 0.9), [KIND], ManualClock())
+        test = await self_test(FakeEngine(lambda clip: 0.9), [KIND], ManualClock(), prompt="smoke")
         sound, *_ = engine_findings(test, [], 0.5)
         assert sound.status == "warn"
         assert "threshold" in sound.cure
@@ -497,7 +499,7 @@ class TestSelfTest:
 
         engine = FakeEngine(breaks)
         with pytest.raises(EngineFailed, match="damaged"):
-            await self_test(engine, [KIND], ManualClock())
+            await self_test(engine, [KIND], ManualClock(), prompt="smoke")
         assert engine.closed == 1
 
     def test_footage_is_cut_as_live_video_is(self) -> None:
@@ -521,9 +523,10 @@ class TestSelfTest:
     def test_the_built_in_engine_passes(self) -> None:
         from edgewatch.pipeline.clock import SystemClock
         from edgewatch.pipeline.engines import create_engine
+        from edgewatch.pipeline.engines.setup import EngineSetup
 
-        engine = create_engine("builtin", baseline_dir=None)
-        test = asyncio.run(self_test(engine, [KIND], SystemClock()))
+        engine = create_engine(EngineSetup())
+        test = asyncio.run(self_test(engine, [KIND], SystemClock(), prompt="smoke"))
         sound, capacity = engine_findings(test, [a_plan("/a.mp4")], 0.5)
         assert sound.status == "ok"
         assert "ms a clip" in capacity.detail

@@ -112,6 +112,9 @@ class BuiltinEngine:
         """Say which evidence fired in a clip, where and by how much. Raises EngineFailed."""
         return await self._in_thread(lambda: words.describe(self._recall(clip)))
 
+    def instruct(self, camera: CameraName, prompt: str) -> None:
+        """Let it pass: this engine learns what is normal, it does not read."""
+
     async def forget(self, camera: CameraName) -> None:
         """Save a camera's baseline and let go of everything kept for it."""
         await self._in_thread(lambda: self._forget(camera))

@@ -12,6 +12,7 @@ from edgewatch.pipeline.engines import Engine, create_engine
 from edgewatch.pipeline.engines.builtin import BuiltinEngine
 from edgewatch.pipeline.engines.builtin.engine import _ANSWERS_KEPT
 from edgewatch.pipeline.engines.builtin.fusion import BASELINE_CLIPS
+from edgewatch.pipeline.engines.setup import EngineSetup
 from edgewatch.pipeline.errors import EngineFailed
 from edgewatch.pipeline.types import Answer, CameraName, Clip
 from tests.pipeline.engines.street import (
@@ -140,7 +141,7 @@ async def test_baseline_outlives_the_engine_and_knows_the_stranger(tmp_path: Pat
     def stranger(index: int) -> object:
         return paste(quiet(index), STRANGER, 60, 30)
 
-    engine = create_engine("builtin", baseline_dir=tmp_path)
+    engine = create_engine(EngineSetup(baseline_dir=tmp_path))
     await engine.start()
     answers = await engine.judge(clips(quiet, BASELINE_CLIPS + 2))
     assert answers[0].warming_up
@@ -149,7 +150,7 @@ async def test_baseline_outlives_the_engine_and_knows_the_stranger(tmp_path: Pat
     await engine.close()
     assert (tmp_path / "street.npz").exists()
 
-    again = create_engine("builtin", baseline_dir=tmp_path)
+    again = create_engine(EngineSetup(baseline_dir=tmp_path))
     await again.start()
     known = await again.judge(clips(quiet, 2, first=1000))
     strange = await again.judge(clips(stranger, 2, first=2000))  # type: ignore[arg-type]

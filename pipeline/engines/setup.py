@@ -1,0 +1,45 @@
+"""What an engine is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from edgewatch.pipeline.engines.question import Form
+
+
+@dataclass(frozen=True, slots=True)
+class LargestClip:
+    """The most that a clip of any camera can be: what memory is planned and warmed up for."""
+
+    frames: int = 20
+    pixels: int = 63_504
+    """Area of a frame."""
+    fps: float = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSetup:
+    """What an engine is made of; each kind takes from it what it needs."""
+
+    kind: str = "builtin"
+    max_batch: int = 8
+    form: Form = field(default_factory=Form)
+    largest_clip: LargestClip = field(default_factory=LargestClip)
+
+    baseline_dir: Path | None = None
+    """Where an engine that learns keeps each camera's normal; None keeps nothing."""
+
+    model: Path | None = None
+    device: str = "auto"
+    gpus: tuple[int, ...] = ()
+    tensor_parallel: int = 1
+    quantize: Literal["none", "int8"] = "none"
+
+    servers: tuple[str, ...] = ()
+    served_model: str | None = None
+    token: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
+    send: Literal["video", "images"] = "video"
+    request_seconds: float = 30.0
