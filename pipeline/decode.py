@@ -12,22 +12,21 @@ from typing import Protocol
 
 import structlog
 
-from edgewatch.pipeline.breaks import Break, Breaks
 from edgewatch.pipeline.camera import CameraLife
-from edgewatch.pipeline.clips import ClipAssembler
 from edgewatch.pipeline.clock import Clock
 from edgewatch.pipeline.errors import CameraError, CameraRejected, CameraUnreachable
-from edgewatch.pipeline.footage_clock import FootageClock, Now
-from edgewatch.pipeline.frames import Sample, Sampling
+from edgewatch.pipeline.footage import Footage
+from edgewatch.pipeline.footage_clock import Now
+from edgewatch.pipeline.frames import Sample
 from edgewatch.pipeline.lanes import VideoPacket
-from edgewatch.pipeline.picture_health import PictureWatch
+from edgewatch.pipeline.picture_health import Condition
 from edgewatch.pipeline.pictures import Sampled
 from edgewatch.pipeline.preroll import PreRoll
 from edgewatch.pipeline.reading import Reading
 from edgewatch.pipeline.recordings import recordings
 from edgewatch.pipeline.refusals import no_picture, stalled
 from edgewatch.pipeline.source import Source, redact
-from edgewatch.pipeline.types import CameraName, Clip, Coverage, Frame, Health, SourceInfo
+from edgewatch.pipeline.types import CameraName, Clip, Coverage, Health, SourceInfo
 from edgewatch.pipeline.video import VideoInput, open_video
 
 log = structlog.get_logger()
@@ -121,20 +120,23 @@ class CameraThread:
         self._on_health = on_health
         self._on_info = on_info
         self._on_end = on_end
-        self._on_unjudged = on_unjudged
         self._clock = clock
         self._reading = reading or Reading()
         self._preroll = preroll
-        self._first_index = first_index
         self._stopping: StopSignal = stop_signal or threading.Event()
         self._life = CameraLife(camera, random=random)
-        self._assembler = ClipAssembler(
-            camera, fps=fps, seconds=seconds, stride_seconds=stride_seconds, replay=replay
+        self._footage = Footage(
+            camera,
+            fps=fps,
+            seconds=seconds,
+            stride_seconds=stride_seconds,
+            replay=replay,
+            first_index=first_index,
+            on_clip=self._deliver,
+            on_condition=self._tell_condition,
+            on_unjudged=on_unjudged,
         )
-        self._time = FootageClock(fps, replay=replay)
-        self._breaks = Breaks(fps=fps, seconds=seconds)
-        self._picture = None if replay else PictureWatch()
-        self._pictures = self._frames = self._clips = self._reconnects = self._corrupt = 0
+        self._pictures = self._clips = self._reconnects = self._corrupt = 0
         # A daemon: a call of FFmpeg that hangs must not keep the process from exiting
         self._thread = threading.Thread(target=self._run, name=f"camera-{camera}", daemon=True)
 
@@ -157,7 +159,7 @@ class CameraThread:
     def stats(self) -> CameraStats:
         """Return a snapshot of the counters; from any thread."""
         return CameraStats(
-            self._pictures, self._frames, self._clips, self._reconnects, self._corrupt
+            self._pictures, self._footage.frames, self._clips, self._reconnects, self._corrupt
         )
 
     def _run(self) -> None:
@@ -213,9 +215,7 @@ class CameraThread:
             error = CameraUnreachable(
                 "internal", f"A fault in edgewatch itself ({type(unknown).__name__}): see the log."
             )
-        self._deliver(self._assembler.end())
-        reason = None if error is None else error.reason
-        self._tell_break(self._breaks.end(reason, self._clock.wall_seconds()))
+        self._footage.end(None if error is None else error.reason, self._clock.wall_seconds())
         return error
 
     def _play_all(self) -> None:
@@ -239,7 +239,7 @@ class CameraThread:
                     detail=str(error),
                 )
                 failed.append(error)
-            self._deliver(self._assembler.gap())
+                self._footage.break_off()
         if len(failed) == len(parts) or (failed and self._replay):
             listed = " ".join(map(str, failed))
             raise CameraRejected(
@@ -270,6 +270,7 @@ class CameraThread:
             f"{source.display} breaks off {missing_seconds:.1f} s before its end: "
             "judged as far as it goes; copy it anew."
         )
+        self._footage.break_off()
         if self._replay:
             raise CameraRejected("truncated", message)
         log.warning("recording truncated", camera=self._camera, detail=message)
@@ -281,41 +282,26 @@ class CameraThread:
             if sampled.source_size != size:
                 info = video.describe(sampled.source_size)
                 self._on_info(info)
-            self._place(video, sampled.ticket, info, is_first=size is None)
+            self._place(video, sampled.ticket, source, info, is_first=size is None)
             size = sampled.source_size
             if not self._pace(video, sampled.ticket.media_seconds):
-                self._take(self._frame(sampled), video.corrupt_packets)
+                self._footage.take(sampled, video.corrupt_packets, self._now())
 
     def _place(
-        self, video: VideoInput, sample: Sample, info: SourceInfo, *, is_first: bool
+        self, video: VideoInput, sample: Sample, source: Source, info: SourceInfo, *, is_first: bool
     ) -> None:
         """Tie a sample's media time to the camera's time, where that is to be done anew."""
-        time, now = self._time, self._now()
+        now = self._now()
         if is_first:
-            started_seconds = info.started_seconds
-            time.begin(sample.media_seconds, started_seconds, now, is_finite=video.is_finite)
-        elif sample.jumped or time.has_drifted(sample.media_seconds, now):
+            self._footage.begin(sample, source, info, now, is_finite=video.is_finite)
+        elif self._footage.follow(sample, now):
             log.info("stream time jumped", camera=self._camera)
-            self._deliver(self._assembler.gap())
-            time.jump(sample.media_seconds, now)
-        excess_seconds = time.excess_seconds(sample.media_seconds, now) if video.has_stamps else 0.0
-        if excess_seconds and self._assembler.move(-excess_seconds):
-            time.set_back(excess_seconds)
-
-    def _take(self, frame: Frame, corrupt_packets: int) -> None:
-        """Look at a frame, and pass on the window that it completes."""
-        self._tell_break(self._breaks.frame(frame.time_seconds, corrupt_packets))
-        if self._picture is not None:
-            condition = self._picture.see(frame.pixels, frame.time_seconds)
-            if condition is not None:
-                now_seconds = self._clock.wall_seconds()
-                texts = condition.reason, condition.detail
-                self._tell(self._life.condition(condition.state, now_seconds, *texts))
-        self._deliver(self._assembler.add(frame))
+        if video.has_stamps:
+            self._footage.correct(sample, now)
 
     def _watched(self, video: VideoInput, source: Source) -> Iterator[Sampled[Sample]]:
         """Yield samples until the camera is stopped; raises CameraError when none come."""
-        sampling = Sampling(self._fps, picture_seconds=video.picture_seconds)
+        sampling = self._footage.sampling(source, video.picture_seconds)
         arrival_counts = not (video.has_stamps or video.is_finite)
 
         def choose(stamp_seconds: float | None) -> Sample | None:
@@ -351,26 +337,12 @@ class CameraThread:
             speed = 1.0  # a recording behind http:// that stands for a live camera
         if speed is None:
             return False
-        due_seconds = self._time.due_seconds(media_seconds, speed)
+        due_seconds = self._footage.due_seconds(media_seconds, speed)
         delay_seconds = due_seconds - self._clock.monotonic_seconds()
         return delay_seconds > 0 and self._stopping.wait(delay_seconds)
 
     def _now(self) -> Now:
         return Now(self._clock.wall_seconds(), self._clock.monotonic_seconds())
-
-    def _frame(self, sampled: Sampled[Sample]) -> Frame:
-        sample = sampled.ticket
-        frame = Frame(
-            camera=self._camera,
-            index=self._first_index + self._frames,
-            slot=sample.slot,
-            pixels=sampled.pixels,
-            media_seconds=sample.media_seconds,
-            time_seconds=self._time.frame(sample.media_seconds),
-            captured_seconds=self._clock.monotonic_seconds(),
-        )
-        self._frames += 1
-        return frame
 
     def _keep(self, packet: VideoPacket) -> None:
         if self._preroll is not None:
@@ -378,21 +350,16 @@ class CameraThread:
             key, size_bytes = packet.is_keyframe, packet.size
             self._preroll.add(packet, key=key, size_bytes=size_bytes, now_seconds=now_seconds)
 
-    def _tell_break(self, found: Break | None) -> None:
-        if found is not None and self._on_unjudged is not None:
-            self._on_unjudged(*found)
-
-    def _deliver(self, clip: Clip | None) -> None:
-        if clip is None:
-            return
-        condition = self._picture.condition if self._picture is not None else None
-        if condition is not None and condition.state != "online":
-            # Nothing can be seen in it: to judge it normal would be a lie
-            self._tell_break(Break(clip.start_seconds, clip.end_seconds, "frozen"))
-        elif self._outlet.offer(clip):
+    def _deliver(self, clip: Clip) -> None:
+        if self._outlet.offer(clip):
             self._clips += 1
         else:
             self.stop()
+
+    def _tell_condition(self, condition: Condition) -> None:
+        now_seconds = self._clock.wall_seconds()
+        texts = condition.reason, condition.detail
+        self._tell(self._life.condition(condition.state, now_seconds, *texts))
 
     def _tell(self, health: Health | None) -> None:
         if health is not None:

@@ -123,12 +123,13 @@ class FrameSampler:
     choice is not a toss-up for 30, where pictures stand exactly half an interval off.
     """
 
-    def __init__(self, fps: float) -> None:
+    def __init__(self, fps: float, *, first_slot: int = 0) -> None:
+        """`first_slot`: that of the first picture, where the grid goes on from another one."""
         self._fps = fps
         self._origin_seconds: float | None = None
         self._before_seconds = 0.0
-        self._first_slot = 0
-        self._last_slot = -1
+        self._first_slot = first_slot
+        self._last_slot = first_slot - 1
 
     def wants(self, media_seconds: float) -> int | None:
         """Return the slot that this picture fills, or None if it is not needed.
@@ -169,10 +170,10 @@ class Sample:
 class Sampling:
     """Places and chooses the pictures of one connection: a `Timeline` with a `FrameSampler`."""
 
-    def __init__(self, fps: float, *, picture_seconds: float) -> None:
+    def __init__(self, fps: float, *, picture_seconds: float, first_slot: int = 0) -> None:
         """`picture_seconds`: the declared distance of pictures, until a real one was seen."""
         self._timeline = Timeline(picture_seconds=picture_seconds, gap_seconds=gap_seconds(fps))
-        self._sampler = FrameSampler(fps)
+        self._sampler = FrameSampler(fps, first_slot=first_slot)
 
     def choose(self, stamp_seconds: float | None) -> Sample | None:
         """Take the next picture's time stamp; return its sample, or None if it is not needed.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from edgewatch.pipeline.errors import CameraRejected
@@ -44,9 +46,9 @@ def recordings(source: Source) -> list[Source]:
             f"{source.display} holds no video files ({', '.join(VIDEO_SUFFIXES[:6])} ...).",
         )
     names.sort(key=lambda entry: _natural(entry.name))
-    times = {entry: _time_in(entry.name) for entry in names}
-    if all(times.values()):
-        names.sort(key=lambda entry: times[entry] or "")
+    times = {entry: named_seconds(entry.name) for entry in names}
+    if None not in times.values():
+        names.sort(key=lambda entry: times[entry] or 0.0)
     return [Source("file", str(entry), str(entry)) for entry in names]
 
 
@@ -77,10 +79,18 @@ def _unreadable_path(source: Source, error: OSError) -> CameraRejected:
             return CameraRejected("unreadable", f"{source.display}: {error.strerror}.")
 
 
-def _time_in(name: str) -> str | None:
-    """Return the date and time of day in a file name as 14 digits, None if there is none."""
+def named_seconds(name: str) -> float | None:
+    """Return the date and time of day in a file name in seconds, None if there is none.
+
+    In the recorder's own time zone: good for order and distance, not for the time itself.
+    """
     found = _NAMED_TIME.search(name)
-    return "".join(found.groups()) if found else None
+    if found is None:
+        return None
+    with suppress(ValueError):  # the 31st of a month that has 30 days
+        moment = datetime.strptime("".join(found.groups()), "%Y%m%d%H%M%S")
+        return moment.replace(tzinfo=UTC).timestamp()
+    return None
 
 
 def _natural(name: str) -> list[tuple[int, int | str]]:

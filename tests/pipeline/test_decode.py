@@ -394,6 +394,72 @@ def test_a_directory_is_played_in_order_and_times_grow_over_its_files(tmp_path: 
     assert run.ends == [None]
 
 
+@pytest.mark.parametrize("replay", [True, False])
+def test_windows_span_the_seams_of_a_drive_but_not_its_gaps(tmp_path: Path, replay: bool) -> None:
+    for second in (0, 4, 8, 30):  # four seconds each: the last begins after a gap
+        write_video(tmp_path / f"20240501_1200{second:02d}F.mp4", frames=20, fps=5)
+    run = Run(tmp_path, replay=replay, fps=5.0, seconds=2.0, stride_seconds=2.0).finish()
+    (whole, alone) = (
+        [clip for clip in run.clips if (clip.frames[0].index < 60) is before]
+        for before in (True, False)
+    )
+    assert [index for clip in whole for index in (one.index for one in clip.frames)] == [*range(60)]
+    times = [frame.media_seconds for clip in whole for frame in clip.frames]
+    assert times == pytest.approx([0.2 * index for index in range(60)])
+    assert alone[0].frames[0].index == 60
+    assert alone[0].frames[0].media_seconds == 0.0
+    if replay:
+        return
+    assert run.unjudged == []  # what was recorded later is played at once: nothing is missing
+
+
+def test_a_recording_that_broke_off_is_not_joined_to_the_next(tmp_path: Path) -> None:
+    write_video(tmp_path / "20240501_120000.mp4", frames=20, fps=5)
+    (tmp_path / "20240501_120004.mp4").write_text("no video")
+    write_video(tmp_path / "20240501_120008.mp4", frames=20, fps=5)
+    run = Run(tmp_path, replay=True, fps=5.0, seconds=8.0, stride_seconds=8.0).finish()
+    assert [(clip.frames[0].index, clip.frames[-1].index) for clip in run.clips] == [
+        (0, 19),
+        (20, 39),
+    ]
+
+
+@dataclass
+class WritingOutlet(Outlet):
+    """Lets a recorder write the rest of its file when the first clip was made of it."""
+
+    file: Path = Path()
+    rest: bytes = b""
+
+    def offer(self, clip: Clip, /) -> bool:
+        if not self.clips:
+            with self.file.open("ab") as file:
+                file.write(self.rest)
+        return super().offer(clip)
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mkv"])
+def test_a_file_that_is_still_being_written_is_read_as_far_as_it_then_goes(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = write_video(
+        tmp_path / f"now{suffix}",
+        frames=120,
+        width=320,
+        height=240,
+        draw=noisy_scene,
+        codec_options={"qp": "4", "preset": "ultrafast"},  # more than FFmpeg reads ahead
+    )
+    content = path.read_bytes()
+    half = len(content) // 2
+    path.write_bytes(content[:half])
+    outlet = WritingOutlet(file=path, rest=content[half:])
+    run = Run(path, speed=1.0, outlet=outlet).finish()
+    assert run.ends == [None]
+    frames = {frame.index for clip in run.clips for frame in clip.frames}
+    assert frames == set(range(48))
+
+
 def test_an_unreadable_file_of_a_directory_is_skipped_and_listed(tmp_path: Path) -> None:
     write_video(tmp_path / "1.mp4", frames=20)
     (tmp_path / "2.mp4").write_text("no video")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgewatch.pipeline.errors import CameraRejected
-from edgewatch.pipeline.recordings import check_readable, recordings
+from edgewatch.pipeline.recordings import check_readable, named_seconds, recordings
 from edgewatch.pipeline.source import Source, parse_source
 
 
@@ -60,3 +60,14 @@ def test_one_name_without_a_time_leaves_the_natural_order(tmp_path: Path) -> Non
         (tmp_path / name).write_bytes(b"x")
     found = [Path(part.location).name for part in recordings(file_source(tmp_path))]
     assert found == names
+
+
+def test_a_date_that_does_not_exist_is_no_time() -> None:
+    assert named_seconds("20240231_120000.mp4") is None
+    later, earlier = (
+        named_seconds("20240501_120100.mp4"),
+        named_seconds("EV2024-05-01 12.00.00.mp4"),
+    )
+    assert later is not None
+    assert earlier is not None
+    assert later - earlier == 60.0
