@@ -1,12 +1,12 @@
-"""The backlog: events and messages that the database could not take yet."""
+"""The backlog: events, messages and coverage that the database could not take yet."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgewatch.pipeline.errors import StoreError
-from edgewatch.pipeline.types import CameraName, Event
+from edgewatch.pipeline.types import CameraName, Event, Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,9 @@ class Backlog:
     trouble. Row ids are given here and not by SQLite, so that a message that waits keeps its id
     when it is written.
 
-    `capacity`: most messages, and most events, that wait. Pure.
+    Coverage is a record and no alert: it waits beside them and holds nothing up.
+
+    `capacity`: most messages, most events, and most intervals of coverage, that wait. Pure.
     """
 
     def __init__(self, *, next_row_id: int, capacity: int) -> None:
@@ -47,6 +49,8 @@ class Backlog:
         """By row id, oldest first."""
         self.delivered: set[int] = set()
         """Ids of rows that the database still holds although they were delivered."""
+        self.intervals: list[Interval] = []
+        """Coverage, each camera's in order of time."""
 
     def __bool__(self) -> bool:
         return bool(self.events or self.messages or self.delivered)
@@ -71,8 +75,30 @@ class Backlog:
             if self.messages.pop(row_id, None) is None:
                 self.delivered.add(row_id)
 
+    def cover(self, intervals: Iterable[Interval]) -> int:
+        """Take coverage; an interval that goes on where an equal one ends lengthens it.
+
+        Returns how many of the oldest had to go for it.
+        """
+        last = {one.camera: index for index, one in enumerate(self.intervals)}
+        for interval in intervals:
+            index = last.get(interval.camera)
+            before = None if index is None else self.intervals[index]
+            if (
+                index is not None
+                and before is not None
+                and (before.end_ms, before.coverage) == (interval.start_ms, interval.coverage)
+            ):
+                self.intervals[index] = replace(before, end_ms=interval.end_ms)
+            else:
+                last[interval.camera] = len(self.intervals)
+                self.intervals.append(interval)
+        excess = max(0, len(self.intervals) - self._capacity)
+        del self.intervals[:excess]
+        return excess
+
     def clear(self) -> None:
-        """Forget everything: the database has it."""
+        """Forget events and messages: the database has them."""
         self.events.clear()
         self.messages.clear()
         self.delivered.clear()

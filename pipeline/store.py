@@ -1,6 +1,6 @@
 """The store: one SQLite file that keeps verdicts, events, coverage, outbox and run-time settings.
 
-When the disk is full or failing, verdicts and coverage are dropped and counted. Events and their
+When the disk is full or failing, verdicts are dropped and counted. Coverage, events and their
 messages are not: they wait in memory, `outbox_head` hands the messages out all the same, and each
 call tries again to write them, in order.
 """
@@ -160,15 +160,13 @@ class Store(Records):
             self._verdicts_dropped += len(rows)
 
     def save_coverage(self, intervals: Sequence[Interval]) -> None:
-        """Keep intervals, in one transaction; dropped and counted if the disk takes none.
+        """Keep intervals, in one transaction; they wait in memory while the disk takes none.
 
         Equal ones that touch become one row. Time that is covered already (the clock was set
-        back) stays as it is.
+        back) stays as it is. The oldest are dropped, and counted, when too many wait.
         """
-
-        add = partial(coverage_rows.add, intervals=intervals)
-        if intervals and not (self._catch_up() and self._write(add)):
-            self._intervals_dropped += len(intervals)
+        self._intervals_dropped += self._backlog.cover(intervals)
+        self._catch_up()
 
     def set_setting(self, key: str, value: str | None) -> None:
         """Keep what an operator set; None forgets it. Raises StoreError if it was not kept."""
@@ -209,23 +207,31 @@ class Store(Records):
 
     def close(self) -> None:
         """Try a last time to write what waits, say so if that fails, and close; idempotent."""
-        if self._backlog and not self._catch_up():
+        self._catch_up()
+        if self._backlog or self._backlog.intervals:
             log.error(
-                "events not written",
+                "records not written",
                 events=len(self._backlog.events),
                 messages=len(self._backlog.messages),
+                intervals=len(self._backlog.intervals),
                 reason=self._trouble,
             )
+            self._backlog.clear()
+            self._backlog.intervals.clear()
         super().close()
 
     # -- writing -----------------------------------------------------------------------------
 
     def _catch_up(self) -> bool:
-        """Write what waits; False if the disk still takes none of it."""
+        """Write what waits, events first; False if the disk still takes none of those."""
         if self._backlog:
             if not self._write(self._write_backlog):
                 return False
             self._backlog.clear()
+        if self._backlog.intervals:
+            add = partial(coverage_rows.add, intervals=self._backlog.intervals)
+            if self._write(add):
+                self._backlog.intervals.clear()
         return True
 
     def _write_backlog(self, db: sqlite3.Connection) -> None:

@@ -433,12 +433,23 @@ class TestFullDisk:
         assert full.health.trouble is not None
         assert "edgewatch.db: the disk is full: free space" in full.health.trouble
 
-    def test_verdicts_and_coverage_are_dropped_and_counted(self, full: Store) -> None:
+    def test_verdicts_are_dropped_and_counted(self, full: Store) -> None:
         dropped = full.health.verdicts_dropped
         full.save_verdicts([make_verdict(9e6, 0.1), make_verdict(9e6 + 1, 0.1)])
-        full.save_coverage([Interval(FRONT, 0, 1, "judged")])
         assert full.health.verdicts_dropped == dropped + 2
-        assert full.health.intervals_dropped == 1
+
+    def test_coverage_waits_until_there_is_space_and_then_has_no_hole(self, full: Store) -> None:
+        for start_ms in range(0, 9000, 1000):
+            full.save_coverage([Interval(FRONT, start_ms, start_ms + 1000, "judged")])
+        full.save_coverage([Interval(FRONT, 9000, 9500, "offline")])
+        assert full.health.trouble is not None
+        assert full.coverage(FRONT, 0, 10_000) == []
+        full.prune(records_before_seconds=1e12, events_before_seconds=0.0)
+        assert full.coverage(FRONT, 0, 10_000) == [
+            Interval(FRONT, 0, 9000, "judged"),
+            Interval(FRONT, 9000, 9500, "offline"),
+        ]
+        assert full.health.intervals_dropped == 0
 
     def test_setting_that_was_not_kept_is_an_error(self, full: Store) -> None:
         with pytest.raises(StoreError, match=r"front/prompt was not kept: .*disk is full"):
