@@ -33,7 +33,9 @@ class FamiliarLooks:
     """For each cell of the picture the looks seen there, at most 16, the rarest replaced first."""
 
     def __init__(self, rows: int, columns: int) -> None:
-        self.looks = np.zeros((rows, columns, _LOOKS, CHANNELS), np.float32)
+        # Written and not only reserved (`zeros`): what a camera costs is then seen at its start,
+        # instead of growing by a megabyte over its first hours
+        self.looks = np.full((rows, columns, _LOOKS, CHANNELS), 0, np.float32)
         self.times = np.zeros((rows, columns, _LOOKS), np.float32)
         """How often each was seen, fading slowly."""
         self.usual = np.zeros((rows, columns), np.float32)
