@@ -90,7 +90,7 @@ class Findings:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     parser = argparse.ArgumentParser(prog="bench.decode", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="rough figures, within 40 s")
+    parser.add_argument("--quick", action="store_true", help="rough figures, about a minute")
     parser.add_argument("--json", action="store_true", help="print one flat object")
     parser.add_argument("--part", choices=PARTS, action="append", help="only this; repeatable")
     parser.add_argument("--peer", choices=(*PEERS, WHOLE_READER), action="append", help="only it")
