@@ -52,7 +52,16 @@ class EngineBusy(EngineError):
 
 
 class EngineFailed(EngineError):
-    """The engine is broken and must be started anew."""
+    """The engine is broken and must be started anew.
+
+    `cure` says what to do about it, and stands at the end of the text: "what: cure". Empty where
+    there is none, or where it is known only to whoever wrote the text.
+    """
+
+    def __init__(self, what: str, cure: str = "") -> None:
+        super().__init__(f"{what}: {cure}" if cure else what)
+        self.what = what
+        self.cure = cure
 
 
 class AnswerUnreadable(EngineError):

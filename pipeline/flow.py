@@ -24,8 +24,6 @@ from edgewatch.pipeline.words import Words
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 1.0
-COMPANY_SECONDS = 0.003
-"""How long a batch that is not full waits for clips of other cameras."""
 
 
 class Flow:
@@ -42,7 +40,6 @@ class Flow:
         chronicle: Chronicle,
         open_camera: OpenCamera,
         clock: Clock,
-        max_batch: int,
         words: bool = True,
         idle_ends: bool = False,
         new_id: NewId = uuid7,
@@ -51,7 +48,6 @@ class Flow:
         self._judge = judge
         self._chronicle = chronicle
         self._clock = clock
-        self._max_batch = max(1, min(max_batch, judge.engine.max_batch))
         self._idle_ends = idle_ends
         self._scheduler = Scheduler()
         self._wake = asyncio.Event()
@@ -59,6 +55,10 @@ class Flow:
         self._ended = asyncio.Event()
         self._progress_seconds = clock.monotonic_seconds()
         self._words = Words(judge=judge, chronicle=chronicle, wanted=words)
+        self._tasks: asyncio.TaskGroup | None = None
+        self._settling: dict[bool, asyncio.Task[None]] = {}
+        """By whether they are live: takes the last batch's answers, while the engine has the next.
+        Of recordings there is no next one meanwhile, as they may have to wait for words."""
         self._roster = Roster(
             chronicle=chronicle,
             open_camera=open_camera,
@@ -106,8 +106,9 @@ class Flow:
         self._roster.stop()
 
     def abandon(self) -> None:
-        """Wait no longer for threads and restarts that outlast the stop."""
+        """Wait no longer for threads, restarts and words that outlast the stop."""
         self._judge.stop()
+        self._words.end()
         self._roster.abandon()
 
     async def ended(self, limit_seconds: float) -> bool:
@@ -122,15 +123,15 @@ class Flow:
     @property
     def stuck_seconds(self) -> float:
         """How long clips have waited without any being judged; 0 while nothing waits."""
-        if not any(watch.waiting_clips for watch in self._roster):
+        if not self._waiting():
             return 0.0
         return self._clock.monotonic_seconds() - self._progress_seconds
 
     async def run(self) -> None:
         """Judge until stopped, or idle, and drained."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._words.run(), name="words")
-            tasks.create_task(self._keep_ticking(), name="tick")
+        async with asyncio.TaskGroup() as self._tasks:
+            self._tasks.create_task(self._words.run(), name="words")
+            self._tasks.create_task(self._keep_ticking(), name="tick")
             await self._judge_clips()
             self._stopping.set()
             self._words.end()
@@ -161,21 +162,21 @@ class Flow:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while batch := await self._next_batch():
+            while batch := self._next_batch():
                 await self._judge_batch(batch)
             self._progress_seconds = self._clock.monotonic_seconds()
             for watch in self._roster.ended():
-                await self._finish(watch)
+                if not self._is_settling(live=watch.feed.live):
+                    await self._finish(watch)
             if self._roster.idle and (self._stopping.is_set() or self._idle_ends):
                 return
 
-    async def _next_batch(self) -> list[tuple[Watch, Clip]]:
+    def _next_batch(self) -> list[tuple[Watch, Clip]]:
         waiting = self._waiting()
-        if 0 < sum(one.clips for one in waiting) < self._max_batch:
-            await asyncio.sleep(COMPANY_SECONDS)
-            waiting = self._waiting()
+        self._words.screening(any(one.live for one in waiting))
         batch = []
-        for camera in self._scheduler.choose(waiting, self._max_batch):
+        # Asked each time: an engine may lose a GPU, or find that less fits into memory
+        for camera in self._scheduler.choose(waiting, max(1, self._judge.engine.max_batch)):
             watch = self._roster[camera]
             clip = None if watch.mailbox is None else watch.mailbox.take()
             if clip is not None:
@@ -184,14 +185,34 @@ class Flow:
 
     def _waiting(self) -> list[Waiting]:
         return [
-            Waiting(watch.camera, watch.waiting_clips, watch.feed.live)
+            Waiting(watch.camera, clips, watch.feed.live)
             for watch in self._roster
-            if watch.waiting_clips
+            if (clips := watch.waiting_clips)
+            and (watch.feed.live or not self._is_settling(live=False))
         ]
+
+    def _is_settling(self, *, live: bool) -> bool:
+        return live in self._settling and not self._settling[live].done()
 
     async def _judge_batch(self, batch: Sequence[tuple[Watch, Clip]]) -> None:
         answers = await self._judge.judge([clip for _, clip in batch])
         self._progress_seconds = self._clock.monotonic_seconds()
+        live = batch[0][0].feed.live
+        if live in self._settling:
+            await self._settling[live]  # verdicts in order; most often it was done long ago
+        assert self._tasks is not None
+        settling = self._tasks.create_task(self._settle(batch, answers), name="settle")
+        settling.add_done_callback(self._settled)
+        self._settling[live] = settling
+
+    def _settled(self, _: asyncio.Task[None]) -> None:
+        self._progress_seconds = self._clock.monotonic_seconds()
+        self._wake.set()
+
+    async def _settle(
+        self, batch: Sequence[tuple[Watch, Clip]], answers: Sequence[Answer] | None
+    ) -> None:
+        """Take what the engine answered, in order."""
         for number, (watch, clip) in enumerate(batch):
             watch.next_index = max(watch.next_index, clip.frames[-1].index + 1)
             if answers is None:
@@ -215,9 +236,7 @@ class Flow:
         async with watch.recording:
             events = watch.policy.judge(verdict)
             await self._chronicle.events(watch, events)
-        for event in events:
-            if event.type == "new":
-                await self._words.want(watch, event, clip)
+        await self._words.consider(watch, clip, verdict)
 
     def _give_up(self, watch: Watch, clip: Clip, why: str) -> None:
         """Leave a clip unjudged because of the engine; a recording is then incomplete."""
@@ -228,7 +247,7 @@ class Flow:
 
     def _drop(self, watch: Watch, clip: Clip) -> None:
         """Count a clip that gave way to a newer one."""
-        down = self._judge.state.state != "ready"
+        down = self._judge.was_away(clip.captured_seconds)
         self._chronicle.dropped(watch, clip, "engine_down" if down else "overload")
 
     async def _finish(self, watch: Watch) -> None:
@@ -241,4 +260,5 @@ class Flow:
         self._roster.finish(watch)
         if watch.finished.is_set():
             self._scheduler.forget(watch.camera)
+            self._words.forget(watch.camera)
             await self._judge.engine.forget(watch.camera)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -55,6 +56,8 @@ class Judge:
         self._stop = asyncio.Event()
         self._failures = 0
         self._state = EngineState("starting", clock.wall_seconds())
+        self._back_seconds = -math.inf
+        """When the engine was last back from a restart, on the monotonic clock."""
 
     @property
     def engine(self) -> Engine:
@@ -65,6 +68,13 @@ class Judge:
     def state(self) -> EngineState:
         """Whether the engine is there."""
         return self._state
+
+    def was_away(self, captured_seconds: float) -> bool:
+        """Say whether the engine is away, or was at some time since then (monotonic clock).
+
+        A clip that waited for a restart and gives way just after it is lost to the restart.
+        """
+        return self._state.state != "ready" or captured_seconds < self._back_seconds
 
     async def start(self) -> None:
         """Load the engine for the first time. Raises EngineFailed."""
@@ -154,6 +164,7 @@ class Judge:
                 error = EngineFailed(str(again))
                 self._set("down", str(again))
                 continue
+            self._back_seconds = self._clock.monotonic_seconds()
             self._set("ready")
             return True
         return False

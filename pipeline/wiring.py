@@ -111,7 +111,12 @@ async def assembled(
             clock=clock,
         )
         await chronicle.end_interrupted()
-        judge = Judge(engine, stats=stats, clock=clock)
+        judge = Judge(
+            engine,
+            stats=stats,
+            clock=clock,
+            judge_timeout_seconds=max(60.0, 2 * settings.engine.request_seconds),
+        )
         stack.push_async_callback(judge.close)
         await judge.start()
         flow = Flow(
@@ -119,7 +124,6 @@ async def assembled(
             chronicle=chronicle,
             open_camera=open_camera or partial(_open_camera, clock, settings.evidence.pre_seconds),
             clock=clock,
-            max_batch=settings.engine.max_batch,
             words=settings.engine.explain_tokens > 0,
             idle_ends=publish != "live",
             new_id=new_id,

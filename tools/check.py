@@ -14,26 +14,30 @@ from pathlib import Path
 from rich.console import Console
 
 from edgewatch.config.errors import ConfigError
-from edgewatch.config.settings import Settings, load_settings
+from edgewatch.config.settings import CameraPlan, Settings, load_settings
 from edgewatch.daemon.exits import EX_CONFIG, EX_FAILED, EX_OK
 from edgewatch.daemon.logs import configure_logs
 from edgewatch.pipeline.clock import SystemClock
 from edgewatch.pipeline.engine_setup import engine_setup
 from edgewatch.pipeline.engines import create_engine
 from edgewatch.pipeline.errors import EngineFailed
+from edgewatch.pipeline.types import Clip
 from edgewatch.tools.box import clock_finding, data_findings, newest_record_seconds, socket_finding
 from edgewatch.tools.broker_probe import broker_finding
 from edgewatch.tools.camera_probe import CameraProbes
 from edgewatch.tools.daemon_probe import daemon_finding, tenant_of
-from edgewatch.tools.findings import Finding, all_well, document, fail, print_findings, warn
-from edgewatch.tools.self_test import engine_findings, self_test
+from edgewatch.tools.engine_findings import engine_findings, failure_finding
+from edgewatch.tools.findings import Finding, all_well, document, print_findings, warn
+from edgewatch.tools.real_clip import real_clip
+from edgewatch.tools.self_test import self_test
 from edgewatch.tools.settings_review import refused, review
 
 DESCRIPTION = """\
 Look at everything that edgewatch needs, before it needs it: reads the settings; tries the data
 folder, its disk and records; opens every enabled camera until its first picture (all at once, 15 s
-at most); connects to the broker; starts the engine and has it judge synthetic clips. Prints a
-table: ok, warn or fail, and what to do about each that is not ok.
+at most); connects to the broker; starts the engine and has it judge drawn clips and one of the
+first camera that can be read, and batches of them for speed. Prints a table: ok, warn or fail, and
+what to do about each that is not ok.
 
 Changes nothing, publishes nothing, and may run beside the daemon. Run it as the daemon's user, for
 another user's rights are others: sudo -u edgewatch edgewatch check
@@ -91,28 +95,43 @@ def examine(settings: Settings) -> list[Finding]:
     if not daemon.is_daemon:
         findings.append(socket_finding(settings.service.control_socket))
     findings.append(asyncio.run(broker_finding(settings, daemon_runs=daemon.is_daemon)))
-    findings += cameras.findings(daemon_runs=daemon.is_daemon)
+    seen = cameras.findings(daemon_runs=daemon.is_daemon)
+    findings += seen
     if not plans:
         findings.append(
             warn("camera", "", "none is configured", "Add a [[cameras]] table to the settings.")
         )
     # Last, when nothing else takes the processor's time: its own is measured.
-    findings += asyncio.run(_engine(settings))
+    findings += asyncio.run(_engine(settings, _first_clip(plans, seen)))
     return findings
 
 
-async def _engine(settings: Settings) -> list[Finding]:
+def _first_clip(plans: Sequence[CameraPlan], seen: Sequence[Finding]) -> Clip | None:
+    """Take a clip of the first camera that could be read without trouble."""
+    for plan, found in zip(plans, seen, strict=True):
+        if plan.enabled and found.status == "ok" and (clip := real_clip(plan)):
+            return clip
+    return None
+
+
+async def _engine(settings: Settings, real: Clip | None) -> list[Finding]:
     plans = [plan for plan in settings.plans() if plan.enabled]
     kinds = [plan.clips for plan in plans] or [settings.clips]
     prompt = (plans[0] if plans else settings.plan_for(None)).prompt
     # No baselines: what is judged here must not become part of anybody's normal.
-    engine = create_engine(engine_setup(settings, baseline_dir=None))
     try:
-        test = await self_test(engine, kinds, SystemClock(), prompt=prompt)
+        engine = create_engine(engine_setup(settings, baseline_dir=None))
+        test = await self_test(
+            engine,
+            kinds,
+            SystemClock(),
+            prompt=prompt,
+            max_batch=settings.engine.max_batch,
+            real=real,
+        )
     except EngineFailed as error:
-        cure = "Install edgewatch anew into a fresh environment; if it stays so, report this."
-        return [fail("engine", settings.engine.kind, str(error), cure)]
-    return engine_findings(test, plans, settings.engine.threshold)
+        return [failure_finding(settings.engine.kind, error)]
+    return engine_findings(test, plans, settings.engine.threshold, kind=settings.engine.kind)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,38 +1,68 @@
-"""The engine's self-test: synthetic clips judged twice over, and the time that takes."""
+"""The engine's self-test: clips judged twice over, and the time that batches of them take."""
 
 from __future__ import annotations
 
 import asyncio
-import math
+import itertools
 import statistics
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-import numpy as np
-
 from edgewatch.config.sections import Clips
-from edgewatch.config.settings import CameraPlan
-from edgewatch.pipeline.clips import ClipAssembler
 from edgewatch.pipeline.clock import Clock
 from edgewatch.pipeline.engines import Engine
 from edgewatch.pipeline.errors import EngineBusy, EngineFailed
-from edgewatch.pipeline.frames import target_size
-from edgewatch.pipeline.types import Answer, CameraName, Clip, Frame, Pixels
-from edgewatch.tools.findings import Finding, fail, ok, warn
+from edgewatch.pipeline.types import Answer, CameraName, Clip
+from edgewatch.tools.trial_footage import Scene, footage
 
 R = TypeVar("R")
 
-WINDOWS = 4
-"""Clips judged to learn their cost; the first, which shares no picture with another, counts not."""
 START_SECONDS = 600.0
 JUDGE_SECONDS = 60.0
 """What the daemon grants an engine, too."""
+WINDOWS = 3
+"""Batches judged at most to learn their cost, after a first one that shares no picture with
+another."""
+ENOUGH_SECONDS = 0.5
+"""No more are judged once they took so long together."""
+MEASURE_SECONDS = 60.0
+"""No larger batch is tried if it would likely take longer than this in all."""
 
-_CAMERA = CameraName("self-test")
-_SCENE_PICTURES = 8
-_STEP_PIXELS = 6
-_SOURCE_SIZE = (1920, 1080)
+CLOSE_SECONDS = 10.0
+STILL = "a still scene"
+_SCENES: Mapping[str, Scene] = {
+    "a black picture": "black",
+    STILL: "still",
+    "a moving scene": "moving",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What became of a clip that was judged twice, each time as the first one of its camera."""
+
+    first: float
+    second: float
+    uncertain: bool = False
+    """The model's answer hardly was one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What a batch costs while cameras are being watched."""
+
+    kind: Clips
+    """How the cameras' video is cut."""
+    clips: int
+    """In a batch."""
+    batch_seconds: float
+
+    @property
+    def clip_seconds(self) -> float:
+        """Time a clip."""
+        return self.batch_seconds / self.clips
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,127 +71,123 @@ class SelfTest:
 
     engine: str
     start_seconds: float
-    scores: Mapping[str, tuple[float, float]]
-    """Score of a clip by its scene, judged twice, each time with nothing known of its camera."""
-    clip_seconds: Mapping[Clips, float]
-    """Time a clip takes while a camera is being watched, by how its video is cut."""
+    scores: Mapping[str, Scored]
+    """By what was shown: drawn scenes, and "camera NAME" for a real one."""
+    speeds: Sequence[Speed]
+    """Of the first kind at each size of batch, of the others at the largest."""
+    left_out: Sequence[int] = ()
+    """Sizes of batches that would have taken too long to measure."""
 
 
 async def self_test(
-    engine: Engine, kinds: Sequence[Clips], clock: Clock, *, prompt: str
+    engine: Engine,
+    kinds: Sequence[Clips],
+    clock: Clock,
+    *,
+    prompt: str,
+    max_batch: int,
+    real: Clip | None = None,
 ) -> SelfTest:
-    """Start an engine, judge synthetic clips, close it. Raises EngineFailed.
+    """Start an engine, judge clips, close it. Raises EngineFailed, whatever the engine throws.
 
-    `kinds`: at least one; the first is what determinism is tested with. Memory is bounded by
-    the number of different pictures, whatever the length of a clip.
+    `kinds`: at least one; the first is what soundness is tested with. `max_batch`: the largest
+    batch that the flow makes. `real`: a clip of a camera, if one could be had.
     """
+    trial = _Trial(engine, clock, prompt)
     try:
         began_seconds = clock.monotonic_seconds()
         await _limited(engine.start(), START_SECONDS, "start")
-        engine.instruct(_CAMERA, prompt)
         start_seconds = clock.monotonic_seconds() - began_seconds
-        scores = {}
-        for scene, step_pixels in (("still", 0), ("moving", _STEP_PIXELS)):
-            clip = next(footage(kinds[0], step_pixels=step_pixels))
-            scores[scene] = (await _fresh(engine, clip), await _fresh(engine, clip))
-        costs = {kind: await _cost_seconds(engine, kind, clock) for kind in dict.fromkeys(kinds)}
-        return SelfTest(engine.name, start_seconds, scores, costs)
+        shown = {
+            name: next(footage(kinds[0], scene, _camera(0))) for name, scene in _SCENES.items()
+        }
+        if real is not None:
+            shown[f"camera {real.camera}"] = _as_of(real, _camera(0))
+        scores = {name: await trial.score_twice(clip) for name, clip in shown.items()}
+        speeds, left_out = await trial.speeds(
+            list(dict.fromkeys(kinds)), _sizes(min(max_batch, engine.max_batch))
+        )
+        return SelfTest(engine.name, start_seconds, scores, speeds, left_out)
     finally:
-        await engine.close()
+        with suppress(EngineFailed):  # it has shown what it can; how it goes counts no more
+            await _limited(engine.close(), CLOSE_SECONDS, "close")
 
 
-def footage(kind: Clips, *, step_pixels: int) -> Iterator[Clip]:
-    """Yield the clips of an endless scene that moves by so many pixels a picture, as cut live."""
-    assembler = ClipAssembler(
-        _CAMERA,
-        fps=kind.fps,
-        seconds=kind.seconds,
-        stride_seconds=kind.stride_seconds,
-        replay=True,
-    )
-    pictures = _pictures(*target_size(*_SOURCE_SIZE, kind.pixels), step_pixels)
-    index = 0
-    while True:
-        media_seconds = index / kind.fps
-        frame = Frame(
-            camera=_CAMERA,
-            index=index,
-            slot=index,
-            pixels=pictures[index % len(pictures)],
-            media_seconds=media_seconds,
-            time_seconds=media_seconds,
-            captured_seconds=media_seconds,
-        )
-        if clip := assembler.add(frame):
-            yield clip
-        index += 1
+class _Trial:
+    """Clips given to a started engine, on a clock."""
+
+    def __init__(self, engine: Engine, clock: Clock, prompt: str) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._prompt = prompt
+
+    async def score_twice(self, clip: Clip) -> Scored:
+        """Judge a clip twice, each time with nothing known of its camera."""
+        answers = []
+        for _ in range(2):
+            await self._renew([clip.camera])
+            answers += await self._judge([clip])
+        first, second = answers
+        return Scored(first.score, second.score, first.uncertain or second.uncertain)
+
+    async def speeds(
+        self, kinds: Sequence[Clips], sizes: Sequence[int]
+    ) -> tuple[list[Speed], list[int]]:
+        """Measure the first kind at each size, the others at the largest; and what was left out."""
+        speeds: list[Speed] = []
+        began_seconds = self._clock.monotonic_seconds()
+        for number, size in enumerate(sizes):
+            spent_seconds = self._clock.monotonic_seconds() - began_seconds
+            # Two batches of twice the size
+            if speeds and spent_seconds + 4 * speeds[-1].batch_seconds > MEASURE_SECONDS:
+                return speeds, list(sizes[number:])
+            speeds.append(await self._speed(kinds[0], size))
+        speeds += [await self._speed(kind, sizes[-1]) for kind in kinds[1:]]
+        return speeds, []
+
+    async def _speed(self, kind: Clips, size: int) -> Speed:
+        cameras = [_camera(number) for number in range(size)]
+        await self._renew(cameras)
+        streams = [footage(kind, "moving", camera) for camera in cameras]
+        await self._timed(streams)
+        took: list[float] = []
+        while len(took) < WINDOWS and sum(took) < ENOUGH_SECONDS:
+            took.append(await self._timed(streams))
+        return Speed(kind, size, statistics.median(took))
+
+    async def _timed(self, streams: Sequence[Iterator[Clip]]) -> float:
+        clips = [next(stream) for stream in streams]
+        began_seconds = self._clock.monotonic_seconds()
+        await self._judge(clips)
+        return self._clock.monotonic_seconds() - began_seconds
+
+    async def _judge(self, clips: Sequence[Clip]) -> list[Answer]:
+        task = "judge a clip" if len(clips) == 1 else f"judge {len(clips)} clips at once"
+        answers = await _limited(self._engine.judge(clips), JUDGE_SECONDS, task)
+        if len(answers) != len(clips):
+            raise EngineFailed(f"{len(clips)} clips were answered {len(answers)} times")
+        return answers
+
+    async def _renew(self, cameras: Sequence[CameraName]) -> None:
+        for camera in cameras:
+            await self._engine.forget(camera)
+            self._engine.instruct(camera, self._prompt)
 
 
-def engine_findings(test: SelfTest, plans: Sequence[CameraPlan], threshold: float) -> list[Finding]:
-    """Say what a self-test means for the cameras that are to be watched."""
-    return [_soundness(test, threshold), *_capacities(test, plans)]
+def _sizes(most: int) -> list[int]:
+    """Return 1, 2, 4, ... and `most` itself."""
+    powers = itertools.takewhile(lambda size: size < most, (2**n for n in itertools.count()))
+    return [*powers, most]
 
 
-def _soundness(test: SelfTest, threshold: float) -> Finding:
-    shown = ", ".join(f"{scene} scene {first:.3f}" for scene, (first, _) in test.scores.items())
-    detail = f"started in {test.start_seconds:.1f} s; {shown}, the same when judged again"
-    for scene, (first, second) in test.scores.items():
-        if not all(math.isfinite(score) and 0.0 <= score <= 1.0 for score in (first, second)):
-            wrong = f"scores a {scene} scene {first:g}: no probability"
-            return fail("engine", test.engine, wrong, "Install edgewatch anew, and report this.")
-        if first != second:
-            return fail(
-                "engine",
-                test.engine,
-                f"scores the same clip ({scene} scene) {first:g}, then {second:g}",
-                "Restart the box and check again. If it stays so, test its memory; report this.",
-            )
-    if test.scores["still"][0] >= threshold:
-        wrong = f"takes a scene in which nothing moves for an Anomaly: {shown}"
-        return warn("engine", test.engine, wrong, "Raise engine.threshold above that score.")
-    return ok("engine", test.engine, detail)
+def _camera(number: int) -> CameraName:
+    return CameraName(f"self-test-{number}")
 
 
-def _capacities(test: SelfTest, plans: Sequence[CameraPlan]) -> Iterator[Finding]:
-    load = sum(test.clip_seconds[plan.clips] / plan.clips.stride_seconds for plan in plans)
-    for kind, clip_seconds in test.clip_seconds.items():
-        serves = math.floor(kind.stride_seconds / clip_seconds) if clip_seconds > 0 else math.inf
-        width, height = target_size(*_SOURCE_SIZE, kind.pixels)
-        subject = f"{kind.seconds:g} s at {kind.fps:g} fps, {width}x{height}"
-        detail = (
-            f"{clip_seconds * 1000:.0f} ms a clip; one every {kind.stride_seconds:g} s: serves "
-            f"{serves} such cameras; all {len(plans)} enabled ones load it by {load:.0%}"
-        )
-        if load > 1.0:
-            yield warn(
-                "capacity",
-                subject,
-                detail,
-                "More than it can judge, clips will be dropped: raise stride_seconds, lower fps "
-                "or pixels, or watch fewer cameras.",
-            )
-        else:
-            yield ok("capacity", subject, detail)
-
-
-async def _fresh(engine: Engine, clip: Clip) -> float:
-    """Judge a clip as the first one of its camera."""
-    await engine.forget(_CAMERA)
-    return (await _judge(engine, clip)).score
-
-
-async def _cost_seconds(engine: Engine, kind: Clips, clock: Clock) -> float:
-    await engine.forget(_CAMERA)
-    took = []
-    for _, clip in zip(range(WINDOWS), footage(kind, step_pixels=_STEP_PIXELS), strict=False):
-        began_seconds = clock.monotonic_seconds()
-        await _judge(engine, clip)
-        took.append(clock.monotonic_seconds() - began_seconds)
-    return statistics.median(took[1:])
-
-
-async def _judge(engine: Engine, clip: Clip) -> Answer:
-    return (await _limited(engine.judge([clip]), JUDGE_SECONDS, "judge a clip"))[0]
+def _as_of(clip: Clip, camera: CameraName) -> Clip:
+    """Return a clip as one of another camera, so that nothing mixes with what is known of its."""
+    frames = tuple(replace(frame, camera=camera) for frame in clip.frames)
+    return replace(clip, camera=camera, frames=frames)
 
 
 async def _limited(call: Awaitable[R], limit_seconds: float, task: str) -> R:
@@ -169,22 +195,13 @@ async def _limited(call: Awaitable[R], limit_seconds: float, task: str) -> R:
         async with asyncio.timeout(limit_seconds):
             return await call
     except TimeoutError:
-        raise EngineFailed(f"did not {task} within {limit_seconds:g} s") from None
+        raise EngineFailed(
+            f"did not {task} within {limit_seconds:g} s",
+            "set a smaller [engine] max_batch, fewer [clips] pixels, or another engine or device",
+        ) from None
     except EngineBusy as error:
         raise EngineFailed(f"was busy with nothing else to do: {error}") from error
-
-
-def _pictures(width: int, height: int, step_pixels: int) -> list[Pixels]:
-    """Draw a street of grey blocks; in front of it a bright one that goes to and fro."""
-    random = np.random.default_rng(7)
-    blocks = random.integers(60, 190, (height // 14, width // 14, 1), np.uint8)
-    street = np.repeat(blocks.repeat(14, 0).repeat(14, 1), 3, axis=2)
-    pictures = []
-    for number in range(_SCENE_PICTURES):
-        picture = street.copy()
-        turned = min(number, _SCENE_PICTURES - number)
-        left = width // 4 + turned * step_pixels
-        picture[height // 3 : height // 2, left : left + width // 8] = 230
-        picture.flags.writeable = False
-        pictures.append(picture)
-    return pictures
+    except EngineFailed:
+        raise
+    except Exception as error:
+        raise EngineFailed(f"could not {task}: {type(error).__name__}: {error}") from error

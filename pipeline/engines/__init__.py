@@ -55,7 +55,7 @@ def create_engine(setup: EngineSetup) -> Engine:
         case "builtin":
             from edgewatch.pipeline.engines.builtin import BuiltinEngine
 
-            return BuiltinEngine(baseline_dir=setup.baseline_dir)
+            return BuiltinEngine(baseline_dir=setup.baseline_dir, max_batch=setup.max_batch)
         case "transformers" | "tensorrt" | "remote":
             from edgewatch.pipeline.engines.model import ModelEngine
             from edgewatch.pipeline.engines.models import create_model

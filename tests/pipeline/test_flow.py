@@ -3,119 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
 from edgewatch.pipeline.announce import Announcer
+from edgewatch.pipeline.backlog import OutboxMessage
 from edgewatch.pipeline.chronicle import Chronicle
 from edgewatch.pipeline.commands import Commands
 from edgewatch.pipeline.errors import CameraUnreachable, EdgewatchError, EngineFailed
-from edgewatch.pipeline.flow import Flow
-from edgewatch.pipeline.judging import Judge
 from edgewatch.pipeline.ledger import Ledger
 from edgewatch.pipeline.messages import Topics
 from edgewatch.pipeline.stats import Stats
-from edgewatch.pipeline.types import CameraName, Clip
+from edgewatch.pipeline.types import Answer, CameraName, Clip, Event
 from edgewatch.pipeline.watch import Observer
 from tests.fakes.books import FakeBooks, FakeSpeaker
-from tests.fakes.camera import FRONT, FakeCamera, FakeCameras, make_feed
-from tests.fakes.clock import VirtualTimeLoop
+from tests.fakes.camera import FRONT, make_feed
 from tests.fakes.engine import FakeEngine
-
-T0 = 1_800_000_000.0
-
-
-class LoopClock:
-    """The virtual loop's time as wall and monotonic time."""
-
-    def wall_seconds(self) -> float:
-        return T0 + asyncio.get_running_loop().time()
-
-    def monotonic_seconds(self) -> float:
-        return asyncio.get_running_loop().time()
-
-
-@dataclass
-class Rig:
-    """A flow with everything around it faked at the borders."""
-
-    engine: FakeEngine
-    flow: Flow
-    chronicle: Chronicle
-    judge: Judge
-    clock: LoopClock
-    cameras: FakeCameras = field(default_factory=FakeCameras)
-    books: FakeBooks = field(default_factory=FakeBooks)
-    speaker: FakeSpeaker = field(default_factory=FakeSpeaker)
-
-    async def settle(self) -> None:
-        """Let everything that is due happen, without time passing beyond a batch's wait."""
-        await asyncio.sleep(0.05)
-
-
-@asynccontextmanager
-async def rig(
-    engine: FakeEngine | None = None,
-    *,
-    idle_ends: bool = False,
-    local_now: Callable[[], datetime] = lambda: datetime(2026, 11, 21, 12, 0),
-    judge_timeout_seconds: float = 60.0,
-) -> AsyncIterator[Rig]:
-    engine = engine or FakeEngine()
-    clock, cameras, books, speaker = LoopClock(), FakeCameras(), FakeBooks(), FakeSpeaker()
-    stats = Stats()
-    judge = Judge(engine, stats=stats, clock=clock, judge_timeout_seconds=judge_timeout_seconds)
-    chronicle = Chronicle(
-        books=books,
-        ledger=Ledger(),
-        stats=stats,
-        live=Announcer(speaker, Topics("edgewatch"), clock),
-        replay=Announcer(speaker, Topics("edgewatch", replay=True), clock),
-        clock=clock,
-    )
-    flow = Flow(
-        judge=judge,
-        chronicle=chronicle,
-        open_camera=cameras,
-        clock=clock,
-        max_batch=4,
-        idle_ends=idle_ends,
-        local_now=local_now,
-    )
-    await judge.start()
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(flow.run())
-        yield Rig(engine, flow, chronicle, judge, clock, cameras, books, speaker)
-        flow.stop()
-        for camera in cameras.opened:
-            camera.hung = False
-            camera.end()
-        await running
-
-
-def on_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run a test on a loop whose time jumps."""
-
-    def run() -> None:
-        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-            runner.run(test())
-
-    run.__name__, run.__doc__ = test.__name__, test.__doc__
-    return run
-
-
-async def watch_steadily(r: Rig, camera: FakeCamera, clips: int) -> None:
-    """Hand over a clip of the last second each second."""
-    for _ in range(clips):
-        await asyncio.sleep(1.0)
-        camera.see(r.clock.wall_seconds() - 1.0, r.clock.monotonic_seconds())
-    await r.settle()
+from tests.fakes.flow import T0, LoopClock, on_virtual_time, rig, watch_steadily
 
 
 @on_virtual_time
@@ -197,6 +105,64 @@ async def test_overloaded_cameras_are_served_in_turn() -> None:
         await r.settle()
         served = [batch[0].split("-")[0] for batch in engine.batches]
         assert served == ["a", "b", "c", "a", "b", "c"]
+
+
+class SlowBooks(FakeBooks):
+    """Books on a disk that takes its time."""
+
+    async def save_event(self, event: Event, message: OutboxMessage | None) -> None:
+        await asyncio.sleep(0.5)
+        await super().save_event(event, message)
+
+
+class Working(FakeEngine):
+    """An engine whose every batch takes a while."""
+
+    async def judge(self, clips: Sequence[Clip]) -> list[Answer]:
+        await asyncio.sleep(0.4)
+        return await super().judge(clips)
+
+
+@on_virtual_time
+async def test_the_engine_has_its_next_batch_while_the_last_ones_events_are_saved() -> None:
+    async with rig(Working(lambda clip: 0.9, max_batch=1), books=SlowBooks(), words=False) as r:
+        for name in ("a", "b"):
+            r.flow.add(make_feed(name, open_after=1, open_within=1))
+            r.cameras[name].see(T0)
+            r.cameras[name].see(T0 + 1)
+        await asyncio.sleep(0.85)
+        # Judged at 0.4 and 0.8 s; the first one's event is saved at 0.9 s.
+        assert len(r.engine.batches) == 2
+        assert r.books.events == []
+        await asyncio.sleep(4)
+        assert [event.camera for event in r.books.events] == ["a", "b"]
+        assert len(r.books.verdicts_saved) == 4
+
+
+@on_virtual_time
+async def test_each_clip_has_one_verdict_in_order_of_its_camera_also_at_the_stop() -> None:
+    failures = iter([None] * 7 + [EngineFailed("a fault")])
+
+    def answer(clip: Clip) -> float:
+        if failure := next(failures, None):
+            raise failure
+        return 0.9 if round(clip.start_seconds) % 3 else 0.1
+
+    engine = Working(answer)
+    async with rig(engine, books=SlowBooks()) as r:
+        seen: dict[str, list[str]] = {f"cam{number}": [] for number in range(8)}
+        for name in seen:
+            r.flow.add(make_feed(name, open_after=1, open_within=1))
+        for second in range(10):
+            for name in seen:
+                seen[name].append(r.cameras[name].see(T0 + second).clip_id)
+            await asyncio.sleep(4.0)
+        r.flow.stop()
+        assert await r.flow.ended(30)
+        judged = r.books.verdicts_saved
+        for name, clips in seen.items():
+            assert [one.clip_id for one in judged if one.camera == name] == clips
+        assert engine.started == 2
 
 
 @on_virtual_time

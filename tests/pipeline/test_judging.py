@@ -93,6 +93,25 @@ def test_too_few_answers_are_a_failure_and_not_a_shift() -> None:
     run(test())
 
 
+def test_engine_was_away_for_what_was_captured_before_it_was_back() -> None:
+    async def test() -> None:
+        clock = ManualClock(monotonic_seconds=100.0)
+        engine = instructed(failing(EngineFailed("a")))
+        judge = Judge(engine, stats=Stats(), clock=clock)
+        assert judge.was_away(100.0)  # it was never there
+        await judge.start()
+        assert not judge.was_away(99.0)
+        judging = asyncio.create_task(judge.judge([make_clip(1.0)]))
+        await asyncio.sleep(0.1)
+        assert judge.was_away(100.0)
+        clock.advance(2.0)
+        assert await judging == [Answer(0.25)]
+        assert judge.was_away(101.9)
+        assert not judge.was_away(102.0)
+
+    run(test())
+
+
 def test_engine_that_cannot_start_is_tried_with_growing_delays_until_the_stop() -> None:
     async def test() -> None:
         engine = NeverStarts(failing(EngineFailed("gone")))

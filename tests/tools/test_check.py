@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import asyncio
 import io
 import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,10 @@ from aiohttp import web
 from rich.console import Console
 
 from edgewatch.config.errors import ConfigError
-from edgewatch.config.sections import Clips
 from edgewatch.config.settings import CameraPlan, Settings, load_settings
 from edgewatch.daemon import exits
 from edgewatch.daemon.lock import DataLock
-from edgewatch.pipeline.errors import CameraUnreachable, EngineFailed
+from edgewatch.pipeline.errors import CameraUnreachable
 from edgewatch.pipeline.source import Source
 from edgewatch.pipeline.store import Store
 from edgewatch.pipeline.types import SourceInfo
@@ -35,10 +32,7 @@ from edgewatch.tools.box import (
 from edgewatch.tools.camera_probe import CameraProbes, Look, Seen, look
 from edgewatch.tools.daemon_probe import Tenant, daemon_finding, tenant_of
 from edgewatch.tools.findings import Finding, document, fail, ok, print_findings, warn
-from edgewatch.tools.self_test import SelfTest, engine_findings, footage, self_test
 from edgewatch.tools.settings_review import refused, review
-from tests.fakes.clock import ManualClock
-from tests.fakes.engine import FakeEngine
 from tests.fakes.videos import write_sound, write_video
 
 NOW_SECONDS = EARLIEST_SECONDS + 1_000_000.0
@@ -427,109 +421,6 @@ class TestCameras:
         found = found_of(plan, busy, daemon_runs=True)
         assert found.status == "warn"
         assert "the daemon is running" in found.cure
-
-
-KIND = Clips()
-
-
-class TestSelfTest:
-    async def test_a_sound_engine_is_ok_and_its_capacity_told(self) -> None:
-        clock = ManualClock()
-
-        def takes_half_a_second(clip: object) -> float:
-            clock.advance(0.5)
-            return 0.1
-
-        engine = FakeEngine(takes_half_a_second)
-        test = await self_test(engine, [KIND], clock, prompt="smoke")
-        assert engine.closed == 1
-        assert test.clip_seconds == {KIND: 0.5}
-        sound, capacity = engine_findings(test, [a_plan("/a.mp4")] * 5, 0.5)
-        assert statuses([sound, capacity]) == ["ok", "ok"]
-        assert sound.detail == (
-            "started in 0.0 s; still scene 0.100, moving scene 0.100, the same when judged again"
-        )
-        assert capacity.subject == "5 s at 4 fps, 336x196"
-        assert capacity.detail == (
-            "500 ms a clip; one every 2.5 s: serves 5 such cameras; "
-            "all 5 enabled ones load it by 100%"
-        )
-        too_many = engine_findings(test, [a_plan("/a.mp4")] * 6, 0.5)[1]
-        assert too_many.status == "warn"
-        assert "stride_seconds" in too_many.cure
-
-    async def test_cameras_cut_differently_load_the_engine_together(self) -> None:
-        dense = Clips(stride_seconds=0.5)
-        test = SelfTest(
-            "fake-1", 0.1, {"still": (0.1, 0.1), "moving": (0.2, 0.2)}, {KIND: 1.0, dense: 0.4}
-        )
-        plans = [a_plan("/a.mp4"), a_plan("/b.mp4", clips=dense)]
-        _, first, second = engine_findings(test, plans, 0.5)
-        assert statuses([first, second]) == ["warn", "warn"]
-        assert "load it by 120%" in first.detail
-        assert "one every 0.5 s: serves 1 such" in second.detail
-
-    async def test_an_engine_of_two_minds_fails(self) -> None:
-        scores = iter(range(1000))
-        engine = FakeEngine(lambda clip: next(scores) / 1000)
-        test = await self_test(engine, [KIND], ManualClock(), prompt="smoke")
-        sound, *_ = engine_findings(test, [], 0.5)
-        assert sound.status == "fail"
-        assert sound.detail == "scores the same clip (still scene) 0, then 0.001"
-        assert "memory" in sound.cure
-
-    @pytest.mark.parametrize("score", [float("nan"), -0.1, 1.5])
-    async def test_a_score_that_is_no_probability_fails(self, score: float) -> None:
-        test = await self_test(
-            FakeEngine(lambda clip: score), [KIND], ManualClock(), prompt="smoke"
-        )
-        sound, *_ = engine_findings(test, [], 0.5)
-        assert sound.status == "fail"
-        assert sound.detail.endswith("no probability")
-
-    async def test_an_engine_that_alarms_at_nothing_is_a_warning(self) -> None:
-        test = await self_test(FakeEngine(lambda clip: 0.9), [KIND], ManualClock(), prompt="smoke")
-        sound, *_ = engine_findings(test, [], 0.5)
-        assert sound.status == "warn"
-        assert "threshold" in sound.cure
-
-    async def test_an_engine_that_breaks_is_closed_all_the_same(self) -> None:
-        def breaks(clip: object) -> float:
-            raise EngineFailed("the model file is damaged")
-
-        engine = FakeEngine(breaks)
-        with pytest.raises(EngineFailed, match="damaged"):
-            await self_test(engine, [KIND], ManualClock(), prompt="smoke")
-        assert engine.closed == 1
-
-    def test_footage_is_cut_as_live_video_is(self) -> None:
-        first, second, third = islice(footage(KIND, step_pixels=6), 3)
-        assert len(first.frames) == len(second.frames) == 20
-        assert second.start_seconds - first.start_seconds == KIND.stride_seconds
-        assert third.frames[0] is first.frames[-1] or third.frames[0] in second.frames
-
-    def test_the_longest_footage_takes_little_memory(self) -> None:
-        kind = Clips(fps=30.0, seconds=60.0, stride_seconds=60.0, pixels=112 * 112)
-        clip = next(footage(kind, step_pixels=6))
-        assert len(clip.frames) == 1800
-        assert len({id(frame.pixels) for frame in clip.frames}) <= 8
-
-    def test_a_still_scene_is_still_and_a_moving_one_moves(self) -> None:
-        for step_pixels, moves in ((0, False), (6, True)):
-            frames = next(footage(KIND, step_pixels=step_pixels)).frames
-            changed = bool((frames[0].pixels != frames[1].pixels).any())
-            assert changed == moves
-
-    def test_the_built_in_engine_passes(self) -> None:
-        from edgewatch.pipeline.clock import SystemClock
-        from edgewatch.pipeline.engines import create_engine
-        from edgewatch.pipeline.engines.setup import EngineSetup
-
-        engine = create_engine(EngineSetup())
-        test = asyncio.run(self_test(engine, [KIND], SystemClock(), prompt="smoke"))
-        sound, capacity = engine_findings(test, [a_plan("/a.mp4")], 0.5)
-        assert sound.status == "ok"
-        assert "ms a clip" in capacity.detail
 
 
 class TestTroubleshooting:

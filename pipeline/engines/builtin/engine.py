@@ -78,8 +78,13 @@ class BuiltinEngine:
     how clips are batched.
     """
 
-    def __init__(self, *, baseline_dir: Path | None) -> None:
-        """`baseline_dir`: where baselines are kept as `<camera>.npz`; None keeps nothing."""
+    def __init__(self, *, baseline_dir: Path | None, max_batch: int = 4) -> None:
+        """`baseline_dir`: where baselines are kept as `<camera>.npz`; None keeps nothing.
+
+        `max_batch`: clips are judged one after the other; a few at a time save hand-overs, and
+        more than four at a time would only make verdicts wait for each other.
+        """
+        self._max_batch = min(4, max_batch)
         self._baseline_dir = baseline_dir
         self._cameras: dict[CameraName, _Camera] = {}
         self._backbone: Backbone | None = None
@@ -93,8 +98,8 @@ class BuiltinEngine:
 
     @property
     def max_batch(self) -> int:
-        """Clips are judged one after the other; a few at a time save hand-overs."""
-        return 4
+        """Most clips of one call of `judge`."""
+        return self._max_batch
 
     async def start(self) -> None:
         """Load the network and run it once. Raises EngineFailed."""
