@@ -55,7 +55,7 @@ EDGES = frozenset(
 """What talks to the world or to a loop; no pure module imports it."""
 
 ENGINES_MAY_KNOW = {"pipeline/types.py", "pipeline/errors.py", "pipeline/clock.py"}
-HEAVY = {"torch", "transformers", "tensorrt", "diffusers"}
+HEAVY = {"PIL", "torch", "transformers", "tensorrt", "tensorrt_llm", "diffusers"}
 READ_ENVIRONMENT = {"config/settings.py", "daemon/logs.py", "daemon/__main__.py"}
 """settings; EDGEWATCH_LOG; what systemd tells `notify`."""
 

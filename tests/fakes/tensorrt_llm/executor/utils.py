@@ -1,0 +1,5 @@
+"""As `tensorrt_llm.executor.utils`."""
+
+from tests.fakes.tensorrt_llm.record import RequestError
+
+__all__ = ["RequestError"]
