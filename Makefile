@@ -66,7 +66,7 @@ $(VENV)/.dev: $(VENV)/.run
 	@$(PIP) install --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-# Beside the project's own: torch and the other readers are 2 GB, and `make test` needs none of it.
+# Beside the project's own: the other readers are large, and `make test` needs none of them.
 $(VENV)/bench/.peers: pyproject.toml constraints.txt
 	@echo "setting up $(VENV)/bench with the readers that are compared (2 GB)"
 	@test -x $(VENV)/bench/bin/python || python3 -m venv $(VENV)/bench

@@ -121,7 +121,7 @@ class Official:
         """Return the logits of the last position, (clips, vocabulary)."""
         import torch
 
-        with torch.inference_mode():
+        with torch.inference_mode(), self.subject.network.windows.ungrouped():
             return self._model(**inputs, use_cache=False, logits_to_keep=1).logits[:, -1]
 
     def scores(self, clips: Sequence[AskedClip]) -> list[float]:
@@ -145,7 +145,7 @@ class Official:
             inputs["mm_token_type_ids"] = (
                 inputs["input_ids"] == self.subject.video_token
             ).int() * 2
-        with torch.inference_mode():
+        with torch.inference_mode(), self.subject.network.windows.ungrouped():
             return self._model.generate(
                 **inputs,
                 max_new_tokens=tokens,

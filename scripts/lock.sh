@@ -11,6 +11,7 @@ python3 -m venv "$fresh"
 {
     echo "# The versions that \`make run\`, \`make test\` and a release are tested with (Python 3.11 and 3.12)."
     echo "# Renew: make lock"
-    "$fresh/bin/pip" freeze --exclude edgewatch
+    # "+cpu" and the like name where a build came from: the next machine has its own
+    "$fresh/bin/pip" freeze --exclude edgewatch | sed 's/+.*$//'
 } >constraints.txt
 echo "constraints.txt written; now: make test"

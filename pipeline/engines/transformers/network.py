@@ -18,6 +18,7 @@ from edgewatch.pipeline.engines.transformers.checkpoint import Checkpoint, Pixel
 from edgewatch.pipeline.engines.transformers.pixels import Patcher
 from edgewatch.pipeline.engines.transformers.positions import Grid
 from edgewatch.pipeline.engines.transformers.rows import Rows
+from edgewatch.pipeline.engines.transformers.windows import Windows
 from edgewatch.pipeline.errors import EngineFailed
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Network:
         self.model = model.eval()
         """The library's own model, for measurements beside it."""
         self._whole = model.model
+        self.windows = Windows(self._whole.visual)
         weight = self._whole.visual.patch_embed.proj.weight
         self.device: torch.device = weight.device
         self.dtype: torch.dtype = self._whole.get_input_embeddings().weight.dtype

@@ -40,12 +40,13 @@ def upload(clips: Sequence[Frames], device: torch.device) -> torch.Tensor:
     """Return clips of one shape on the device: uint8, (clips, frames, height, width, 3).
 
     For a GPU they are gathered in pinned memory, from which the copy runs by itself. On a CPU a
-    single clip is not copied at all.
+    single clip that may be written to is not copied at all (torch knows no read-only memory).
     """
     import torch
 
     if device.type == "cpu":
-        return torch.from_numpy(clips[0][None] if len(clips) == 1 else np.stack(clips))
+        alone = len(clips) == 1 and clips[0].flags.writeable
+        return torch.from_numpy(clips[0][None] if alone else np.stack(clips))
     staged = torch.empty((len(clips), *clips[0].shape), dtype=torch.uint8, pin_memory=True)
     np.stack(clips, out=staged.numpy())
     return staged.to(device, non_blocking=True)
