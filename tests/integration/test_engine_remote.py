@@ -206,7 +206,10 @@ def look_at_the_books(folder: Path, heard: Subscriber, server: OpenAiServer) -> 
     assert server.verdicts.total() == len(stored)
     assert all(len(verdict.prompt_hash) == 12 for verdict in stored)
     assert {"judged", "engine_down", "overload"} <= coverage
-    assert coverage <= {"judged", "engine_down", "overload", "connecting", "not_running"}
+    # A looping recording may end in fewer frames than a clip has
+    assert coverage <= {
+        *("judged", "engine_down", "overload", "too_short", "connecting", "not_running")
+    }
 
 
 def told_places(
