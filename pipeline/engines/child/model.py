@@ -212,7 +212,7 @@ class ChildModel:
         asked = _Asked(asyncio.get_running_loop().create_future(), slots)
         self._asked[message.request] = asked
         if not child.process.send(message):
-            # It has ended, and `_ended` is about to say how; or it is stuck, and `_keep_watch` is.
+            # It is stuck, and `_keep_watch` is about to say so
             self._answer(message.request, EngineBusy("the engine's process takes no message"))
         try:
             async with asyncio.timeout(self._limits.request_seconds):

@@ -97,11 +97,17 @@ class ChildProcess:
         return f"was killed by signal {-code} ({name})"
 
     def send(self, message: Message) -> bool:
-        """Send a message; False if it is gone, or has let too many messages lie."""
+        """Send a message; False if it has let too many messages lie.
+
+        To a process that is just ending, messages are lost without a word: its end, which is
+        about to be told, says it all.
+        """
         try:
             self._socket.send(encode(message))
-        except OSError:
+        except BlockingIOError:
             return False
+        except OSError:
+            return True
         return True
 
     def receive(self) -> None:
