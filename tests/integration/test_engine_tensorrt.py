@@ -167,6 +167,8 @@ def assert_holes_are_the_engines(
         if one.coverage == "judged":
             continue
         start_seconds, end_seconds = one.start_ms / 1000, one.end_ms / 1000
+        if one.coverage == "too_short" and end_seconds - start_seconds < WINDOW_SECONDS:
+            continue  # where a recording that loops ends in fewer frames than a clip has
         if one.coverage == "overload":
             # A busy machine takes a moment to catch up with eight cameras: footage that came
             # after the engine was back is no hole of the engine's

@@ -50,9 +50,8 @@ def seen(
     with ExitStack() as stack:
         plain = stack.enter_context(running(RtspCameras()))
         watches = {
-            (transport, path): CameraWatch(plain.url(path=f"{folder}/{path}"), transport=transport)
-            for transport, folder in (("tcp", ""), ("udp", "/udp"))
-            for path in CODECS
+            (transport, path): CameraWatch(plain.url(path=f"/{path}"), transport=transport)
+            for transport, path in STREAMS
         }
         if shutil.which("openssl"):
             certificate = self_signed(tmp_path_factory.mktemp("tls"))
