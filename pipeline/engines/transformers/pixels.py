@@ -60,7 +60,7 @@ class Patcher:
 
         self._rules = rules
         self._dtype = dtype
-        self._room: torch.Tensor | None = None
+        self._room: _Room | None = None
         mean, std = (torch.tensor(each, dtype=torch.float64) for each in (rules.mean, rules.std))
         self._factor, self._offset = (
             each.to(device, torch.float32) for each in (rules.rescale_factor / std, -mean / std)
@@ -127,21 +127,37 @@ class Patcher:
             .transpose(0, 2, 5, 3, 6, 1, 4)
         )
         a_pair = height * width // rules.patch**2
-        values = self._room_for(len(pairs) * a_pair)
-        plane = rules.patch_values // 3
-        parted = np.empty((a_pair, rules.patch_values), np.uint8)
-        planes = [parted[:, at : at + plane] for at in range(0, 3 * plane, plane)]
-        for pair, made in zip(pairs, values.view(len(pairs), a_pair, -1), strict=True):
-            mixed = np.ascontiguousarray(pair).view(np.uint8)
-            cv2.split(mixed.reshape(a_pair, plane, 3), planes)
-            made.copy_(torch.from_numpy(parted))
+        room = self._room_for(len(pairs), a_pair)
+        mixed = room.mixed.view(row_of_patch).reshape(pairs.shape[1:])
+        for pair, made in zip(pairs, room.values, strict=True):
+            np.copyto(mixed, pair)
+            cv2.split(room.pixels, room.planes)
+            made.copy_(room.parted)
             torch.addcmul(self._offsets, made, self._factors, out=made)
-        return values
+        return room.values.view(-1, rules.patch_values)
 
-    def _room_for(self, count: int) -> torch.Tensor:
-        """Return room for so many patches, kept for clips to come: fresh memory costs more."""
+    def _room_for(self, pairs: int, a_pair: int) -> _Room:
+        """Return room for clips of a shape, kept for those to come: fresh memory costs more."""
+        if self._room is None or self._room.values.shape[:2] != (pairs, a_pair):
+            self._room = _Room(pairs, a_pair, self._rules.patch_values)
+        return self._room
+
+
+class _Room:
+    """Memory that patches are made in on a CPU."""
+
+    def __init__(self, pairs: int, a_pair: int, patch_values: int) -> None:
+        """`a_pair`: patches of a pair of frames."""
         import torch
 
-        if self._room is None or len(self._room) != count:
-            self._room = torch.empty((count, self._rules.patch_values))
-        return self._room
+        plane = patch_values // 3
+        self.mixed = np.empty(a_pair * patch_values, np.uint8)
+        """A pair's patches, red, green and blue in turn."""
+        self.pixels = self.mixed.reshape(a_pair, plane, 3)
+        parted = np.empty((a_pair, patch_values), np.uint8)
+        self.planes = [parted[:, at : at + plane] for at in range(0, 3 * plane, plane)]
+        self.parted = torch.from_numpy(parted)
+        """The same, all red of a patch before all green before all blue."""
+        # NumPy asks for huge pages where it allocates much, which torch does not
+        self.values = torch.from_numpy(np.empty((pairs, a_pair, patch_values), np.float32))
+        """Shape (pairs, patches of a pair, numbers of a patch)."""
