@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -13,16 +12,15 @@ from typing import Any, get_args
 
 from rich.console import Console
 
-from edgewatch.config.errors import ConfigError
 from edgewatch.config.problems import nearest
 from edgewatch.config.settings import Settings, load_settings
-from edgewatch.daemon.exits import EX_CONFIG, EX_FAILED, EX_OK
-from edgewatch.pipeline.errors import StoreError
+from edgewatch.daemon.exits import EX_FAILED, EX_OK
 from edgewatch.pipeline.messages import coverage_payload, iso_utc
 from edgewatch.pipeline.records import open_readonly
 from edgewatch.pipeline.types import CameraName, Coverage
 from edgewatch.tools.account import Account, in_seconds, percentage, read_account
 from edgewatch.tools.coverage_view import print_view, still_open
+from edgewatch.tools.record_reading import exit_code_of
 from edgewatch.tools.times import HELP, joined, parse_time
 
 DAY_SECONDS = 86_400.0
@@ -38,20 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--since is not before --until")
     if options.since >= now_seconds:
         parser.error("--since lies in the future")
-    try:
-        return _run(options, load_settings(options.config), round(now_seconds * 1000))
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return EX_CONFIG
-    except StoreError as error:
-        sys.stderr.write(f"edgewatch coverage: {error}\n")
-        return EX_FAILED
-    except KeyboardInterrupt:
-        return EX_OK
-    except BrokenPipeError:
-        # The reader (`head`) has enough. Python must not try to flush to it again when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EX_OK
+    return exit_code_of(
+        "coverage",
+        lambda: _run(options, load_settings(options.config), round(now_seconds * 1000)),
+    )
 
 
 def _parser(now_seconds: float) -> argparse.ArgumentParser:

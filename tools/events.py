@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import threading
 import time
@@ -18,14 +17,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgewatch.config.errors import ConfigError
 from edgewatch.config.settings import load_settings
-from edgewatch.daemon.exits import EX_CONFIG, EX_FAILED, EX_OK
-from edgewatch.pipeline.errors import StoreError
+from edgewatch.daemon.exits import EX_OK
 from edgewatch.pipeline.messages import event_payload
 from edgewatch.pipeline.records import Records
 from edgewatch.pipeline.store import Store
 from edgewatch.pipeline.types import CameraName, Event
+from edgewatch.tools.record_reading import exit_code_of
 from edgewatch.tools.times import HELP, joined, parse_time
 
 POLL_SECONDS = 1.0
@@ -45,25 +43,16 @@ _STATES = {
 def main(argv: Sequence[str] | None = None) -> int:
     """List or follow events; 0, 78 for wrong settings, 1 if the records cannot be read."""
     options = _parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
-    try:
-        folder = load_settings(options.config).service.data_dir
-        path = folder / ("replay.db" if options.replay else "edgewatch.db")
-        if not path.exists():
-            return _say_nothing_yet(path, options)
-        with Store.open_readonly(path) as records:
-            return _tell(records, options)
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return EX_CONFIG
-    except StoreError as error:
-        sys.stderr.write(f"edgewatch events: {error}\n")
-        return EX_FAILED
-    except KeyboardInterrupt:
-        return EX_OK
-    except BrokenPipeError:
-        # The reader (`head`) has enough. Python must not try to flush to it again when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EX_OK
+    return exit_code_of("events", lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    folder = load_settings(options.config).service.data_dir
+    path = folder / ("replay.db" if options.replay else "edgewatch.db")
+    if not path.exists():
+        return _say_nothing_yet(path, options)
+    with Store.open_readonly(path) as records:
+        return _tell(records, options)
 
 
 def follow(
