@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgewatch.pipeline.engines.checkpoint import tensors_of, weight_files
+from edgewatch.pipeline.engines.checkpoint import tensors_of
 from edgewatch.pipeline.engines.setup import LargestClip
+from edgewatch.pipeline.engines.weight_signs import weight_signs
 from edgewatch.pipeline.errors import EngineFailed
 
 QUANTISATION = "hf_quant_config.json"
@@ -27,7 +28,6 @@ _PACKED = frozenset({"U8", "I8", "F8_E4M3", "F8_E5M2"})
 _COPY = "copy the file from the original model's directory"
 _EXPORT = "export the checkpoint again (docs/engines.md)"
 _NEEDED = ("tokenizer_config.json", "preprocessor_config.json")
-_SAMPLE_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +62,13 @@ def checked(checkpoint: Path, largest: LargestClip) -> Checked:
 
 
 def weights_hash(checkpoint: Path) -> str:
-    """Return 8 hexadecimal digits that stand for a checkpoint.
-
-    Of its configurations, and of 64 samples spread over each file of weights: reading gigabytes
-    whole would take seconds and, on a Spark, memory.
-    """
+    """Return 8 hexadecimal digits that stand for a checkpoint: its configurations and weights."""
     digest = hashlib.sha256()
     for name in ("config.json", QUANTISATION):
         if (checkpoint / name).is_file():
             digest.update((checkpoint / name).read_bytes())
-    for file in weight_files(checkpoint):
-        size_bytes = file.stat().st_size
-        digest.update(f"{file.name} {size_bytes}".encode())
-        with file.open("rb") as stream:
-            for number in range(64):
-                stream.seek(number * max(0, size_bytes - _SAMPLE_BYTES) // 63)
-                digest.update(stream.read(_SAMPLE_BYTES))
+    for sign in weight_signs(checkpoint):
+        digest.update(sign)
     return digest.hexdigest()[:8]
 
 

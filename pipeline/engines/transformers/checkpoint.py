@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from edgewatch.pipeline.engines.transformers.quantisation import Quantisation, quantisation_of
-from edgewatch.pipeline.engines.transformers.weights import check_weights, weight_signs
+from edgewatch.pipeline.engines.transformers.weights import check_weights
+from edgewatch.pipeline.engines.weight_signs import weight_signs
 from edgewatch.pipeline.errors import EngineFailed
 
 MODEL_TYPE = "qwen2_5_vl"
