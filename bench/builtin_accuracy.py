@@ -19,7 +19,6 @@ import asyncio
 import csv
 import json
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,11 +26,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.recording import clips_of
 from edgewatch.config.settings import load_settings
-from edgewatch.pipeline.clock import SystemClock
-from edgewatch.pipeline.decode import CameraThread
 from edgewatch.pipeline.engines.builtin import BuiltinEngine
-from edgewatch.pipeline.source import parse_source
 from edgewatch.pipeline.types import Answer, CameraName, Clip
 
 QUICK_RECORDINGS = 6
@@ -113,13 +110,14 @@ def shortened(recordings: Sequence[Recording], most: int) -> list[Recording]:
 
 async def judge_all(recordings: Sequence[Recording]) -> list[Judged]:
     """Judge each recording as a camera of its own."""
+    cut = load_settings(environ={}, default_files=()).clips
     engine = BuiltinEngine(baseline_dir=None)
     await engine.start()
     judged = []
     try:
         for number, recording in enumerate(recordings):
             camera = CameraName(f"recording-{number}")
-            clips = clips_of(recording.path, camera)
+            clips = clips_of(recording.path, cut, camera)
             began_seconds = time.perf_counter()
             answers: list[Answer] = []
             for clip in clips:
@@ -137,32 +135,6 @@ async def judge_all(recordings: Sequence[Recording]) -> list[Judged]:
     finally:
         await engine.close()
     return judged
-
-
-def clips_of(path: Path, camera: CameraName) -> list[Clip]:
-    """Make a recording's clips as the pipeline makes them, with default settings."""
-    settings = load_settings(environ={}, default_files=()).clips
-    shelf = _Shelf()
-    thread = CameraThread(
-        camera,
-        parse_source(str(path.absolute())),
-        fps=settings.fps,
-        seconds=settings.seconds,
-        stride_seconds=settings.stride_seconds,
-        pixels=settings.pixels,
-        speed=None,
-        loop=False,
-        replay=True,
-        outlet=shelf,
-        on_health=lambda _: None,
-        on_info=lambda _: None,
-        on_end=lambda _: None,
-        clock=SystemClock(),
-        random=lambda: 0.5,
-    )
-    thread.start()
-    shelf.closed.wait()
-    return shelf.clips
 
 
 def area_under_curve(positive: Sequence[float], negative: Sequence[float]) -> float:
@@ -208,21 +180,6 @@ def print_table(judged: Sequence[Judged], figures: dict[str, float]) -> None:
     print("(* the incident is in the clip)")
     for name, value in figures.items():
         print(f"{name:34} {value:8.3f}")
-
-
-class _Shelf:
-    """Takes every clip."""
-
-    def __init__(self) -> None:
-        self.clips: list[Clip] = []
-        self.closed = threading.Event()
-
-    def offer(self, clip: Clip, /) -> bool:
-        self.clips.append(clip)
-        return True
-
-    def close(self) -> None:
-        self.closed.set()
 
 
 def _shows_incident(clip: Clip, recording: Recording) -> bool:

@@ -26,11 +26,10 @@ from typing import Any
 import av
 import numpy as np
 
+from bench.recording import replaying
+from edgewatch.config.sections import Clips
 from edgewatch.daemon.logs import configure_logs
-from edgewatch.pipeline.clock import SystemClock
-from edgewatch.pipeline.decode import CameraThread
-from edgewatch.pipeline.source import parse_source
-from edgewatch.pipeline.types import CameraName, Clip
+from edgewatch.pipeline.types import Clip
 
 CLIP_FRAMES = 20
 """So many frames are asked for or handed over at a time, by all that work in portions."""
@@ -117,23 +116,13 @@ def wanted_indices(pictures: int, picture_fps: float, fps: float) -> list[int]:
 def _ours() -> Reader:
     def read(job: Job) -> Lap:
         shelf = _Counter((job.height, job.width))
-        thread = CameraThread(
-            CameraName("bench"),
-            parse_source(str(job.path.absolute())),
+        cut = Clips(
             fps=job.fps,
             seconds=CLIP_FRAMES / job.fps,
             stride_seconds=CLIP_FRAMES / job.fps,
             pixels=PIXELS,
-            speed=None,
-            loop=False,
-            replay=True,
-            outlet=shelf,
-            on_health=lambda _: None,
-            on_info=lambda _: None,
-            on_end=lambda _: None,
-            clock=SystemClock(),
-            random=lambda: 0.5,
         )
+        thread = replaying(job.path, cut, shelf)
 
         def work() -> int:
             thread.start()

@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import json
 import sys
-import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -20,16 +19,15 @@ from typing import Any
 
 import av
 
+from bench.recording import clips_of
 from edgewatch.config.settings import Settings, load_settings
 from edgewatch.daemon.logs import configure_logs
 from edgewatch.pipeline.clock import SystemClock
-from edgewatch.pipeline.decode import CameraThread
 from edgewatch.pipeline.engine_setup import engine_setup
 from edgewatch.pipeline.engines import create_engine
 from edgewatch.pipeline.engines.setup import EngineSetup
 from edgewatch.pipeline.playlist import Playlist, recording_feed
-from edgewatch.pipeline.source import parse_source
-from edgewatch.pipeline.types import CameraName, Clip
+from edgewatch.pipeline.types import CameraName
 from edgewatch.pipeline.wiring import assembled
 from edgewatch.tools.replay import PARALLEL_RECORDINGS
 
@@ -93,7 +91,7 @@ async def decode(video: Path, files: int) -> dict[str, Any]:
 
 async def judge(video: Path, files: int) -> dict[str, Any]:
     """Give the engine the video's clips, made beforehand."""
-    clips = _clips(video)
+    clips = clips_of(video, _settings().clips)
     engine = create_engine(EngineSetup())
     await engine.start()
     try:
@@ -119,47 +117,6 @@ class Lap:
             "wall_seconds": time.monotonic() - self._wall_seconds,
             "cpu_seconds": time.process_time() - self._cpu_seconds,
         }
-
-
-class _Shelf:
-    """Takes every clip."""
-
-    def __init__(self) -> None:
-        self.clips: list[Clip] = []
-        self.closed = threading.Event()
-
-    def offer(self, clip: Clip, /) -> bool:
-        self.clips.append(clip)
-        return True
-
-    def close(self) -> None:
-        self.closed.set()
-
-
-def _clips(video: Path) -> list[Clip]:
-    """Make the video's clips as the pipeline makes them."""
-    settings = _settings().clips
-    shelf = _Shelf()
-    thread = CameraThread(
-        CameraName("file-0"),
-        parse_source(str(video.absolute())),
-        fps=settings.fps,
-        seconds=settings.seconds,
-        stride_seconds=settings.stride_seconds,
-        pixels=settings.pixels,
-        speed=None,
-        loop=False,
-        replay=True,
-        outlet=shelf,
-        on_health=lambda _: None,
-        on_info=lambda _: None,
-        on_end=lambda _: None,
-        clock=SystemClock(),
-        random=lambda: 0.5,
-    )
-    thread.start()
-    shelf.closed.wait()
-    return shelf.clips
 
 
 def _settings() -> Settings:
