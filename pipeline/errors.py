@@ -34,6 +34,15 @@ class CameraError(EdgewatchError):
         super().__init__(message)
         self.reason = reason
 
+    def let_go(self) -> None:
+        """Forget where it came from, once it was dealt with and only its words are of use.
+
+        The frames that an error passed hold what was at hand there (decoders, packets, pictures),
+        and whoever keeps the error stands in a circle with them, which only a late run of the
+        garbage collector breaks: each broken connection would cost its decoder's memory so long.
+        """
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+
 
 class CameraUnreachable(CameraError):
     """The source may come back by itself: try again, with back-off."""

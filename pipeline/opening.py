@@ -62,6 +62,10 @@ class _Opening(Generic[T]):
                 self._it.close()
 
     def result(self) -> T | None:
-        if self._error is not None:
-            raise self._error
-        return self._it
+        error, self._error = self._error, None  # or it would lie in a circle with its own frames
+        try:
+            if error is not None:
+                raise error
+            return self._it
+        finally:
+            del error
