@@ -134,6 +134,7 @@ class FedCamera:
     def __init__(
         self, feed: Feed, first_index: int, outlet: Mailbox[Clip], reports: Reports
     ) -> None:
+        self.latest_frame: Frame | None = None
         self._camera = feed.camera
         self._index = first_index
         self._outlet = outlet

@@ -87,12 +87,12 @@ class Announcer:
         payload = messages.stats_payload(figures, now_seconds=self._clock.wall_seconds())
         self._keep(self._topics.stats, payload, qos=0)
 
-    def event_message(self, event: Event) -> OutboxMessage | None:
-        """Return what the outbox must send of an event; None if it is only recorded."""
+    def event_messages(self, event: Event) -> tuple[OutboxMessage, ...]:
+        """Return what the outbox must send of an event; nothing if it is only recorded."""
         if self._speaker is None or event.suppressed_by:
-            return None
+            return ()
         payload = messages.encode(messages.event_payload(event))
-        return OutboxMessage(event.camera, self._topics.events(event.camera), payload)
+        return (OutboxMessage(event.camera, self._topics.events(event.camera), payload),)
 
     def removed(self, camera: CameraName) -> None:
         """Take away what was retained of a camera that is gone."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from edgewatch.pipeline.errors import StoreError
 from edgewatch.pipeline.types import CameraName, Event, Interval
+
+MQTT = "mqtt"
+"""The channel of the broker; others are the ways of `[notify]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,10 @@ class OutboxMessage:
 
     camera: CameraName
     topic: str
+    """Of the broker; empty for other channels, which have one place to send to."""
     payload: bytes
+    channel: str = MQTT
+    """Each channel is emptied by itself, so that one that is away holds up no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,9 @@ class OutboxRow:
     camera: CameraName
     topic: str
     payload: bytes
+    channel: str
+    created_seconds: float
+    """Unix time at which it was accepted."""
 
 
 class Backlog:
@@ -55,17 +64,30 @@ class Backlog:
     def __bool__(self) -> bool:
         return bool(self.events or self.messages or self.delivered)
 
-    def add(self, event: Event, snapshot: str, message: OutboxMessage | None) -> None:
-        """Take an event's step and its message. Raises StoreError if there is no more room."""
+    def add(
+        self,
+        event: Event,
+        snapshot: str,
+        messages: Sequence[OutboxMessage],
+        now_seconds: float,
+    ) -> None:
+        """Take an event's step and its messages. Raises StoreError if there is no more room."""
         full = len(self.events) >= self._capacity and event.event_id not in self.events
-        if full or (message and len(self.messages) >= self._capacity):
+        if full or (messages and len(self.messages) >= self._capacity):
             raise StoreError(
                 f"event {event.event_id} of camera {event.camera} was not accepted: "
                 f"{self._capacity} wait in memory for the database already; free space on its disk"
             )
         self.events[event.event_id] = (event, snapshot)
-        if message:
-            row = OutboxRow(self._next_row_id, message.camera, message.topic, message.payload)
+        for message in messages:
+            row = OutboxRow(
+                self._next_row_id,
+                message.camera,
+                message.topic,
+                message.payload,
+                message.channel,
+                now_seconds,
+            )
             self.messages[row.row_id] = row
             self._next_row_id += 1
 

@@ -40,8 +40,8 @@ _EVENT_PHRASES = {"new": "event opened", "update": "event updated", "end": "even
 class Books(Protocol):
     """Where records are kept; a StoreThread in the product."""
 
-    async def save_event(self, event: Event, message: OutboxMessage | None) -> None:
-        """Keep an event and what is to be sent of it, both or neither."""
+    async def save_event(self, event: Event, messages: Sequence[OutboxMessage] = ()) -> None:
+        """Keep an event and what is to be sent of it, all or nothing."""
 
     def save_verdict(self, verdict: Verdict) -> None:
         """Keep a verdict, soon."""
@@ -189,7 +189,7 @@ class Chronicle:
         """Save events with what is to be sent of them. The caller holds `watch.recording`."""
         announcer = self.announcer(watch)
         for event in events:
-            await self._save_event(event, announcer.event_message(event))
+            await self._save_event(event, announcer.event_messages(event))
             if event.type == "new":
                 self.stats.events_opened += 1
             self._log_event(event)
@@ -203,8 +203,7 @@ class Chronicle:
             verdicts = await self._books.verdicts(event.camera, event.start_seconds, float("inf"))
             last = max((one.end_seconds for one in verdicts if one.anomalous), default=None)
             end = interrupted(event, last)
-            message = self._announcers[not event.replay].event_message(end)
-            await self._save_event(end, message)
+            await self._save_event(end, self._announcers[not event.replay].event_messages(end))
             self._log_event(end)
 
     async def settle(self) -> None:
@@ -219,9 +218,9 @@ class Chronicle:
         """Save the ledger to its end."""
         await self._save(self._ledger.close(self._now_ms()))
 
-    async def _save_event(self, event: Event, message: OutboxMessage | None) -> None:
+    async def _save_event(self, event: Event, messages: Sequence[OutboxMessage]) -> None:
         try:
-            await self._books.save_event(event, message)
+            await self._books.save_event(event, messages)
         except StoreError as error:
             # The books hold back thousands of events for a full disk; beyond that, watching goes
             # on, and the loss is in the log and on the stats topic.

@@ -29,20 +29,23 @@ class Commands:
         self._flow = flow
         self._chronicle = chronicle
 
-    def take(self, camera: str, key: str, payload: bytes) -> None:
-        """Carry out one command; a bad one changes nothing and is answered with its error."""
+    def take(self, camera: str, key: str, payload: bytes) -> str | None:
+        """Carry out one command; a bad one changes nothing and is answered with its error.
+
+        Returns that error, None if it was carried out.
+        """
         if self._flow is None or self._chronicle is None:
-            return
+            return "the service is still starting"
         watch = self._flow.watch(CameraName(camera))
         if watch is None or not watch.feed.live:
             log.warning("command ignored", camera=camera, key=key, reason="no such camera")
-            return
+            return "no such camera"
         try:
             value = command_value(key, payload)
         except ValueError as error:
             log.warning("command refused", camera=camera, key=key, reason=str(error))
             self._chronicle.settings(watch, error=str(error))
-            return
+            return str(error)
         log.info("command carried out", camera=camera, key=key, value=value)
         match key:
             case "enabled":
@@ -52,3 +55,4 @@ class Commands:
             case "snooze_seconds":
                 watch.snoozed_until_seconds = self._clock.wall_seconds() + float(value)
         self._flow.refresh(watch)
+        return None

@@ -26,7 +26,7 @@ from edgewatch.pipeline.reading import Reading
 from edgewatch.pipeline.recordings import recordings
 from edgewatch.pipeline.refusals import no_picture, stalled
 from edgewatch.pipeline.source import Source, redact
-from edgewatch.pipeline.types import CameraName, Clip, Coverage, Health, SourceInfo
+from edgewatch.pipeline.types import CameraName, Clip, Coverage, Frame, Health, SourceInfo
 from edgewatch.pipeline.video import VideoInput, open_video
 
 log = structlog.get_logger()
@@ -156,6 +156,11 @@ class CameraThread:
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
 
+    @property
+    def latest_frame(self) -> Frame | None:
+        """The newest sampled picture; from any thread."""
+        return self._footage.latest_frame
+
     def stats(self) -> CameraStats:
         """Return a snapshot of the counters; from any thread."""
         return CameraStats(
@@ -215,6 +220,8 @@ class CameraThread:
             error = CameraUnreachable(
                 "internal", f"A fault in edgewatch itself ({type(unknown).__name__}): see the log."
             )
+        if error is not None:
+            error.let_go()
         self._footage.end(None if error is None else error.reason, self._clock.wall_seconds())
         return error
 
@@ -238,6 +245,7 @@ class CameraThread:
                     reason=error.reason,
                     detail=str(error),
                 )
+                error.let_go()
                 failed.append(error)
                 self._footage.break_off()
         if len(failed) == len(parts) or (failed and self._replay):

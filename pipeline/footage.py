@@ -38,6 +38,7 @@ class Footage:
     ) -> None:
         self.frames = 0
         """How many were made."""
+        self.latest_frame: Frame | None = None
         self._camera = camera
         self._fps = fps
         self._first_index = first_index
@@ -92,7 +93,7 @@ class Footage:
 
         `corrupt_packets`: of its connection, so far.
         """
-        frame = self._frame(sampled, now)
+        frame = self.latest_frame = self._frame(sampled, now)
         self._tell_break(self._breaks.frame(frame.time_seconds, corrupt_packets))
         if self._picture is not None:
             condition = self._picture.see(frame.pixels, frame.time_seconds)

@@ -154,10 +154,8 @@ def verdict_payload(verdict: Verdict) -> Payload:
     }
 
 
-def event_payload(
-    event: Event, *, video: str | None = None, thumbnail: str | None = None
-) -> Payload:
-    """Return the payload of one step of an event; the files are None until there are any."""
+def event_payload(event: Event) -> Payload:
+    """Return the payload of one step of an event."""
     return {
         "schema": SCHEMA,
         "event_id": event.event_id,
@@ -172,7 +170,7 @@ def event_payload(
         "description": event.description,
         "clips": event.clips,
         "engine": event.engine,
-        "evidence": {"video": video, "thumbnail": thumbnail},
+        "evidence": {"video": event.video, "thumbnail": event.thumbnail},
         "ended_by": event.ended_by,
         "replay": event.replay,
         "revision": event.revision,

@@ -78,7 +78,7 @@ class Publisher:
         *,
         client_id: str,
         outbox: Outbox,
-        on_command: Callable[[str, str, bytes], None],
+        on_command: Callable[[str, str, bytes], object],
         clock: Clock,
         backoff: Backoff | None = None,
         draw: Callable[[], float] = random.random,

@@ -18,7 +18,7 @@ from time import time
 import structlog
 
 from edgewatch.pipeline import coverage_rows
-from edgewatch.pipeline.backlog import Backlog, OutboxMessage, OutboxRow
+from edgewatch.pipeline.backlog import MQTT, Backlog, OutboxMessage, OutboxRow
 from edgewatch.pipeline.database import Database
 from edgewatch.pipeline.errors import StoreError
 from edgewatch.pipeline.records import (
@@ -101,35 +101,37 @@ class Store(Records):
 
     # -- events and their messages -----------------------------------------------------------
 
-    def save_event(self, event: Event, message: OutboxMessage | None) -> None:
-        """Keep an event's newest step and what is to be sent of it, both or neither.
+    def save_event(self, event: Event, messages: Sequence[OutboxMessage] = ()) -> None:
+        """Keep an event's newest step and what is to be sent of it, all or nothing.
 
         On return it is on disk, or waits in memory if the disk is in trouble. Raises StoreError
         if it was not accepted because too many wait already.
         """
-        self._backlog.add(event, encode_event(event), message)
+        self._backlog.add(event, encode_event(event), messages, self._now_seconds())
         self._catch_up()
 
-    def outbox_head(self, limit: int) -> list[OutboxRow]:
-        """Return the oldest messages that were not delivered, oldest first.
+    def outbox_head(self, limit: int, channel: str = MQTT) -> list[OutboxRow]:
+        """Return a channel's oldest messages that were not delivered, oldest first.
 
         If even reading fails, what waits in memory is returned: an alert goes out rather than
         being held up by an older one on a dead disk. Raises StoreError if nothing waits there.
         """
         self._catch_up()
+        waiting = [row for row in self._backlog.messages.values() if row.channel == channel]
         try:
             rows = self._rows(
-                "SELECT id, camera, topic, payload FROM outbox "
-                "WHERE id NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?",
-                (json.dumps(list(self._backlog.delivered)), limit),
+                "SELECT id, camera, topic, payload, channel, created_seconds FROM outbox "
+                "WHERE channel = ? AND id NOT IN (SELECT value FROM json_each(?)) "
+                "ORDER BY id LIMIT ?",
+                (channel, json.dumps(list(self._backlog.delivered)), limit),
             )
         except StoreError as error:
             self._set_trouble(str(error))
-            if not self._backlog.messages:
+            if not waiting:
                 raise
             rows = []
         head = [OutboxRow(*row) for row in rows]
-        return (head + list(self._backlog.messages.values()))[:limit]
+        return (head + waiting)[:limit]
 
     def outbox_delete(self, row_ids: Sequence[int]) -> None:
         """Forget messages that were delivered; they are not returned again, whatever the disk."""
@@ -248,11 +250,18 @@ class Store(Records):
                     snapshot,
                 ),
             )
-        created_seconds = self._now_seconds()
         db.executemany(
-            "INSERT INTO outbox VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO outbox (id, camera, topic, payload, created_seconds, channel) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
             [
-                (row.row_id, row.camera, row.topic, row.payload, created_seconds)
+                (
+                    row.row_id,
+                    row.camera,
+                    row.topic,
+                    row.payload,
+                    row.created_seconds,
+                    row.channel,
+                )
                 for row in self._backlog.messages.values()
             ],
         )

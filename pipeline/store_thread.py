@@ -13,6 +13,7 @@ from typing import ParamSpec, Self, TypeVar
 
 import structlog
 
+from edgewatch.pipeline.backlog import MQTT
 from edgewatch.pipeline.errors import StoreError
 from edgewatch.pipeline.store import OutboxMessage, OutboxRow, Store, StoreHealth
 from edgewatch.pipeline.types import CameraName, Event, Interval, Verdict
@@ -55,8 +56,8 @@ class StoreThread:
         self._verdicts_dropped = 0
         self._writing: asyncio.Future[None] | None = None
         self._write_due: asyncio.TimerHandle | None = None
-        self._outbox_changed = asyncio.Event()
-        self._outbox_changed.set()  # an earlier run may have left messages
+        self._outbox_changed: dict[str, asyncio.Event] = {}
+        """By channel."""
 
     # -- life --------------------------------------------------------------------------------
 
@@ -100,14 +101,14 @@ class StoreThread:
 
     # -- writing -----------------------------------------------------------------------------
 
-    async def save_event(self, event: Event, message: OutboxMessage | None) -> None:
-        """Keep an event and its message, both or neither; on return they are safe.
+    async def save_event(self, event: Event, messages: Sequence[OutboxMessage] = ()) -> None:
+        """Keep an event and its messages, all or nothing; on return they are safe.
 
         (On disk, or in memory while the disk is in trouble: see Store.)
         """
-        saving = self._submit(self._opened().save_event, event, message)
+        saving = self._submit(self._opened().save_event, event, messages)
         # Not after the await: a cancelled caller must not leave the publisher asleep.
-        saving.add_done_callback(lambda _: self._outbox_changed.set())
+        saving.add_done_callback(lambda _: self._wake(messages))
         await asyncio.shield(saving)
 
     def save_verdict(self, verdict: Verdict) -> None:
@@ -141,21 +142,22 @@ class StoreThread:
 
     # -- the outbox --------------------------------------------------------------------------
 
-    async def outbox_wait(self) -> None:
+    async def outbox_wait(self, channel: str = MQTT) -> None:
         """Return when there may be messages: at once, until `outbox_head` found none."""
-        await self._outbox_changed.wait()
+        await self._changed(channel).wait()
 
-    async def outbox_head(self, limit: int) -> Sequence[OutboxRow]:
-        """Return the oldest messages that were not delivered, oldest first."""
+    async def outbox_head(self, limit: int, channel: str = MQTT) -> Sequence[OutboxRow]:
+        """Return a channel's oldest messages that were not delivered, oldest first."""
+        changed = self._changed(channel)
         # Before the look, so that a message that comes during it wakes the next wait.
-        self._outbox_changed.clear()
+        changed.clear()
         try:
-            rows = await self._call(self._opened().outbox_head, limit)
+            rows = await self._call(self._opened().outbox_head, limit, channel)
         except BaseException:
-            self._outbox_changed.set()
+            changed.set()
             raise
         if rows:
-            self._outbox_changed.set()
+            changed.set()
         return rows
 
     async def outbox_delete(self, row_ids: Sequence[int]) -> None:
@@ -216,6 +218,16 @@ class StoreThread:
     ) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self._thread, partial(method, *args, **kwargs))
+
+    def _changed(self, channel: str) -> asyncio.Event:
+        if channel not in self._outbox_changed:
+            self._outbox_changed[channel] = asyncio.Event()
+            self._outbox_changed[channel].set()  # an earlier run may have left messages
+        return self._outbox_changed[channel]
+
+    def _wake(self, messages: Sequence[OutboxMessage]) -> None:
+        for message in messages:
+            self._changed(message.channel).set()
 
     def _opened(self) -> Store:
         if self._store is None:

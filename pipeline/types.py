@@ -172,6 +172,10 @@ class Event:
     """Set while the event is recorded but not sent. An event that outlives the suppression is
     sent then, under the same id."""
     replay: bool = False
+    video: str | None = None
+    """Where its video is, below the folder of evidence: "front/2026-11-21/<event_id>.mp4"; None
+    while there is none, and where none could be kept."""
+    thumbnail: str | None = None
 
 
 HealthState = Literal["online", "connecting", "offline", "frozen", "dark", "covered", "off"]

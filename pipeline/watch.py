@@ -21,6 +21,7 @@ from edgewatch.pipeline.types import (
     Clip,
     Coverage,
     Event,
+    Frame,
     Health,
     SourceInfo,
     Verdict,
@@ -79,6 +80,10 @@ class Observer:
 
 class CameraThread(Protocol):
     """The reader of one source, in its own thread."""
+
+    @property
+    def latest_frame(self) -> Frame | None:
+        """The newest sampled picture; from any thread."""
 
     def start(self) -> None:
         """Begin to read."""

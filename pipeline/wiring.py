@@ -51,6 +51,8 @@ class Pipeline:
     announcer: Announcer
     """For the live topics."""
     publisher: Publisher | None
+    commands: Commands
+    """What an operator may change, over MQTT and on the page."""
     flow: Flow
 
     async def run(self) -> None:
@@ -129,7 +131,9 @@ async def assembled(
             new_id=new_id,
         )
         commands.serve(flow, chronicle)
-        yield Pipeline(settings, store, judge, stats, chronicle, announcer, publisher, flow)
+        yield Pipeline(
+            settings, store, judge, stats, chronicle, announcer, publisher, commands, flow
+        )
 
 
 def broker_address(settings: Settings) -> BrokerAddress:

@@ -20,10 +20,9 @@ class FakeBooks:
         self.coverage: list[Interval] = []
         self.interrupted: list[Event] = []
 
-    async def save_event(self, event: Event, message: OutboxMessage | None) -> None:
+    async def save_event(self, event: Event, messages: Sequence[OutboxMessage] = ()) -> None:
         self.events.append(event)
-        if message:
-            self.messages.append(message)
+        self.messages += messages
 
     def save_verdict(self, verdict: Verdict) -> None:
         self.verdicts_saved.append(verdict)

@@ -6,7 +6,7 @@ from edgewatch.config.settings import CameraPlan, Settings
 from edgewatch.pipeline.errors import CameraError
 from edgewatch.pipeline.mailbox import Mailbox
 from edgewatch.pipeline.source import parse_source
-from edgewatch.pipeline.types import CameraName, Clip, Health, SourceInfo
+from edgewatch.pipeline.types import CameraName, Clip, Frame, Health, SourceInfo
 from edgewatch.pipeline.watch import CameraThread, Feed, Reports
 from tests.fakes.clips import make_clip
 
@@ -24,6 +24,7 @@ class FakeCamera:
         self.started = 0
         self.ended = False
         self.hung = False
+        self.latest_frame: Frame | None = None
 
     def start(self) -> None:
         self.started += 1
@@ -60,6 +61,7 @@ class FakeCamera:
             replay=not self.feed.live,
         )
         self.next_index += len(clip.frames)
+        self.latest_frame = clip.frames[-1]
         self.outlet.offer(clip)
         return clip
 

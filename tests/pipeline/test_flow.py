@@ -110,9 +110,9 @@ async def test_overloaded_cameras_are_served_in_turn() -> None:
 class SlowBooks(FakeBooks):
     """Books on a disk that takes its time."""
 
-    async def save_event(self, event: Event, message: OutboxMessage | None) -> None:
+    async def save_event(self, event: Event, messages: Sequence[OutboxMessage] = ()) -> None:
         await asyncio.sleep(0.5)
-        await super().save_event(event, message)
+        await super().save_event(event, messages)
 
 
 class Working(FakeEngine):

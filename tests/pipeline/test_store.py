@@ -26,6 +26,10 @@ from tests.fakes.events import make_event, make_message
 
 YARD = CameraName("yard")
 EVERYTHING = (0.0, 1e12)
+TO_VERSION_1 = """
+DROP TABLE evidence; DROP TABLE feedback; DROP INDEX verdict_scores; DROP INDEX events_by_camera;
+DROP INDEX outbox_by_channel; ALTER TABLE outbox DROP COLUMN channel;
+ALTER TABLE verdicts DROP COLUMN prompt_hash; PRAGMA user_version = 1"""
 
 
 @pytest.fixture
@@ -45,7 +49,7 @@ def payloads(rows: list[OutboxRow]) -> list[str]:
 
 def save(store: Store, event_id: str, **more: object) -> None:
     event = replace(make_event(event_id), **more)  # type: ignore[arg-type]  # fields of Event
-    store.save_event(event, make_message(event))
+    store.save_event(event, [make_message(event)])
 
 
 class TestOpening:
@@ -101,8 +105,7 @@ class TestOpening:
             save(store, "a")
             held = store.events()
         db = sqlite3.connect(path)
-        db.execute("ALTER TABLE verdicts DROP COLUMN prompt_hash")
-        db.execute("PRAGMA user_version = 1")
+        db.executescript(TO_VERSION_1)
         db.close()
         with pytest.raises(StoreError, match="older edgewatch: start this version's"):
             Store.open_readonly(path)
@@ -146,7 +149,7 @@ class TestOpening:
 class TestEvents:
     def test_all_of_an_event_comes_back(self, store: Store) -> None:
         event = make_event("a", end_seconds=1_010.0, description='a "truck" \ud83d \U0001f69a')
-        store.save_event(replace(event, replay=True, suppressed_by="snooze"), None)
+        store.save_event(replace(event, replay=True, suppressed_by="snooze"))
         assert store.event("a") == replace(event, replay=True, suppressed_by="snooze")
 
     def test_later_step_replaces_the_snapshot_and_queues_its_own_message(
@@ -158,30 +161,30 @@ class TestEvents:
         assert payloads(store.outbox_head(10)) == ["a/1", "a/2"]
 
     def test_event_without_a_message_is_only_recorded(self, store: Store) -> None:
-        store.save_event(make_event("a"), None)
+        store.save_event(make_event("a"))
         assert (len(store.events()), store.outbox_size()) == (1, 0)
 
     def test_newest_events_come_last_and_survive_the_limit(self, store: Store) -> None:
         for event_id, start_seconds in (("b", 2.0), ("c", 3.0), ("a", 1.0)):
-            store.save_event(make_event(event_id, start_seconds), None)
+            store.save_event(make_event(event_id, start_seconds))
         assert [event.event_id for event in store.events(limit=2)] == ["b", "c"]
 
     def test_events_are_chosen_by_camera_and_by_whether_they_went_on_since(
         self, store: Store
     ) -> None:
-        store.save_event(make_event("over", 10.0, end_seconds=20.0), None)
-        store.save_event(make_event("reaches in", 10.0, end_seconds=30.0), None)
-        store.save_event(make_event("open", 10.0), None)
-        store.save_event(make_event("elsewhere", 10.0, camera=YARD), None)
+        store.save_event(make_event("over", 10.0, end_seconds=20.0))
+        store.save_event(make_event("reaches in", 10.0, end_seconds=30.0))
+        store.save_event(make_event("open", 10.0))
+        store.save_event(make_event("elsewhere", 10.0, camera=YARD))
         chosen = store.events(FRONT, since_seconds=25.0)
         assert {event.event_id for event in chosen} == {"reaches in", "open"}
 
     def test_open_events_are_those_without_an_end(self, store: Store) -> None:
-        store.save_event(make_event("b", 2.0), None)
-        store.save_event(make_event("a", 1.0), None)
-        store.save_event(make_event("over", 1.0, end_seconds=2.0), None)
+        store.save_event(make_event("b", 2.0))
+        store.save_event(make_event("a", 1.0))
+        store.save_event(make_event("over", 1.0, end_seconds=2.0))
         assert [event.event_id for event in store.open_events()] == ["a", "b"]
-        store.save_event(make_event("a", 1.0, end_seconds=9.0, revision=2), None)
+        store.save_event(make_event("a", 1.0, end_seconds=9.0, revision=2))
         assert [event.event_id for event in store.open_events()] == ["b"]
 
     def test_unknown_event_is_none(self, store: Store) -> None:
@@ -207,10 +210,10 @@ class TestFollowing:
         assert store.events_changed(later[-1][0]) == []
 
     def test_changes_keep_growing_after_everything_was_pruned(self, store: Store) -> None:
-        store.save_event(make_event("a", 1.0, end_seconds=2.0), None)
+        store.save_event(make_event("a", 1.0, end_seconds=2.0))
         seen = store.latest_change()
         store.prune(records_before_seconds=1e9, events_before_seconds=1e9)
-        store.save_event(make_event("b", 3.0), None)
+        store.save_event(make_event("b", 3.0))
         assert [event.event_id for _, event in store.events_changed(seen)] == ["b"]
 
     def test_another_process_reads_what_the_writer_just_wrote(
@@ -378,9 +381,9 @@ class TestPruning:
         store.save_coverage(
             [Interval(YARD, 0, 100_000, "judged"), Interval(YARD, 100_000, 200_000, "offline")]
         )
-        store.save_event(make_event("old", 10.0, end_seconds=40.0), None)
-        store.save_event(make_event("kept", 10.0, end_seconds=60.0), None)
-        store.save_event(make_event("open", 10.0), make_message(make_event("open")))
+        store.save_event(make_event("old", 10.0, end_seconds=40.0))
+        store.save_event(make_event("kept", 10.0, end_seconds=60.0))
+        store.save_event(make_event("open", 10.0), [make_message(make_event("open"))])
         assert store.prune(records_before_seconds=150.0, events_before_seconds=50.0) == 3
         assert store.prune(records_before_seconds=150.0, events_before_seconds=50.0) == 0
         assert [one.end_seconds for one in store.verdicts(FRONT, *EVERYTHING)] == [200.0]
@@ -545,11 +548,11 @@ from tests.fakes.events import make_event, make_message
 path = Path(sys.argv[1])
 with Store(path) as store:
     early, late = make_event("early"), make_event("late")
-    store.save_event(early, make_message(early))
+    store.save_event(early, [make_message(early)])
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     size = path.with_name(path.name + "-wal").stat().st_size
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    store.save_event(late, make_message(late))
+    store.save_event(late, [make_message(late)])
     head = [row.payload.decode() for row in store.outbox_head(10)]
     print(store.health.events_waiting, *head, store.health.trouble, sep="|")
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
@@ -590,7 +593,7 @@ with Store(Path(sys.argv[1])) as store:
     number = 0
     while True:
         event = make_event(f"{sys.argv[2]}-{number}")
-        store.save_event(event, make_message(event))
+        store.save_event(event, [make_message(event)])
         print("saved", event.event_id, flush=True)
         number += 1
         if number % 3 == 0:
@@ -646,7 +649,7 @@ def die() -> float:
 
 with Store(Path(sys.argv[1]), now_seconds=die) as store:
     event = make_event("late")
-    store.save_event(event, make_message(event))
+    store.save_event(event, [make_message(event)])
 """
 
 

@@ -74,7 +74,7 @@ async def reached(event: threading.Event) -> None:
 async def test_it_is_the_outbox_that_the_publisher_asks_for(thread: StoreThread) -> None:
     outbox: Outbox = thread
     event = make_event("a")
-    await thread.save_event(event, make_message(event))
+    await thread.save_event(event, [make_message(event)])
     (row,) = await outbox.outbox_head(10)
     assert (row.topic, row.payload) == ("edgewatch/front/events", b"a/1")
     await outbox.outbox_delete([row.row_id])
@@ -107,13 +107,13 @@ async def test_wait_sleeps_once_the_outbox_was_found_empty_until_a_message_comes
     await thread.outbox_size()
     assert not waiting.done()
     event = make_event("a")
-    await thread.save_event(event, make_message(event))
+    await thread.save_event(event, [make_message(event)])
     await waiting
 
 
 async def test_wait_returns_at_once_while_messages_are_left(thread: StoreThread) -> None:
     event = make_event("a")
-    await thread.save_event(event, make_message(event))
+    await thread.save_event(event, [make_message(event)])
     await thread.outbox_head(10)
     await thread.outbox_wait()
 
@@ -123,7 +123,7 @@ async def test_message_that_comes_while_the_outbox_is_looked_at_is_not_overslept
 ) -> None:
     event = make_event("a")
     looking = asyncio.create_task(thread.outbox_head(10))
-    saving = asyncio.create_task(thread.save_event(event, make_message(event)))
+    saving = asyncio.create_task(thread.save_event(event, [make_message(event)]))
     assert await looking == []
     await saving
     await thread.outbox_wait()
@@ -137,7 +137,7 @@ async def test_saving_whose_caller_is_cancelled_is_done_and_wakes_the_publisher(
         reading = asyncio.create_task(thread.verdicts(FRONT, 0.0, 10.0))
         await reached(opened.held.reached)
         event = make_event("a")
-        saving = asyncio.create_task(thread.save_event(event, make_message(event)))
+        saving = asyncio.create_task(thread.save_event(event, [make_message(event)]))
         await asyncio.sleep(0)
         saving.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -197,8 +197,8 @@ async def test_the_rest_of_the_store_answers_as_it_does_itself(thread: StoreThre
     assert await thread.coverage(FRONT, 0, 1_000) == [Interval(FRONT, 0, 1_000, "judged")]
     await thread.set_setting("front/threshold", "0.4")
     assert await thread.setting("front/threshold") == "0.4"
-    await thread.save_event(make_event("a", 1.0, end_seconds=2.0), None)
-    await thread.save_event(make_event("b", 3.0), None)
+    await thread.save_event(make_event("a", 1.0, end_seconds=2.0))
+    await thread.save_event(make_event("b", 3.0))
     assert [event.event_id for event in await thread.events(FRONT)] == ["a", "b"]
     assert [event.event_id for event in await thread.open_events()] == ["b"]
     assert await thread.event("a") == make_event("a", 1.0, end_seconds=2.0)

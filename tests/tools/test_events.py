@@ -53,8 +53,8 @@ def config(tmp_path: Path) -> str:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with Store(tmp_path / "data" / "edgewatch.db") as store:
-        store.save_event(FRONT, None)
-        store.save_event(BACK, None)
+        store.save_event(FRONT)
+        store.save_event(BACK)
         yield store
 
 
@@ -116,7 +116,7 @@ class TestFollow:
         def wait() -> bool:
             happening = next(waits, None)
             if happening == "the event ends":
-                store.save_event(ended, None)
+                store.save_event(ended)
             return happening is not None
 
         with Store.open_readonly(tmp_path / "data" / "edgewatch.db") as records:
@@ -133,7 +133,7 @@ class TestFollow:
         self, store: Store, tmp_path: Path
     ) -> None:
         for number in range(1500):
-            store.save_event(replace(FRONT, event_id=f"{number:05}"), None)
+            store.save_event(replace(FRONT, event_id=f"{number:05}"))
         answers = iter([True, False])
         with Store.open_readonly(tmp_path / "data" / "edgewatch.db") as records:
             told = list(follow(records, 2, camera=None, wait=lambda: next(answers)))
