@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import itertools
 import threading
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from edgewatch.pipeline.preroll import PreRoll
 from edgewatch.pipeline.reading import Reading
 from edgewatch.pipeline.source import parse_source
 from edgewatch.pipeline.types import CameraName, Clip, Coverage, Health, Pixels, SourceInfo
+from edgewatch.pipeline.video import VideoInput
 from tests.fakes.clock import ManualClock, ManualSignal
 from tests.fakes.videos import CREATED_SECONDS, noisy_scene, truncate, write_video
 
@@ -324,6 +326,21 @@ def test_a_truncated_recording_is_judged_as_far_as_it_goes_and_told(tmp_path: Pa
     assert error is not None
     assert error.reason == "truncated"
     assert len(run.clips) >= 2
+
+
+def test_what_read_a_broken_recording_is_gone_before_any_garbage_collection(tmp_path: Path) -> None:
+    """Its decoder's memory would else come back late: a camera that breaks off often would grow."""
+    video = write_video(tmp_path / "a.mp4", frames=100, width=160, height=120, faststart=True)
+    path = truncate(video, keep=0.6)
+    gc.collect()
+    gc.disable()
+    try:
+        run = Run(path, replay=True).finish()
+        left = [one for one in gc.get_objects() if isinstance(one, VideoInput)]
+    finally:
+        gc.enable()
+    assert isinstance(run.ends[0], CameraRejected)
+    assert left == []
 
 
 def test_a_truncated_recording_played_live_is_logged_and_goes_on(tmp_path: Path) -> None:
