@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from edgewatch.config.addresses import Address
+from edgewatch.config.regions import IgnoredRegions
 from edgewatch.config.rules import broken
 from edgewatch.config.schedule import Window
 from edgewatch.config.sections import (
@@ -53,6 +54,8 @@ class CameraSettings(Section):
     """Hardware that decodes; where it is missing, decoding goes on in software."""
     schedule: Texts = ()
     """Local times at which it is judged; empty: always."""
+    ignore: IgnoredRegions = ()
+    """Regions of its picture that are not judged."""
 
     fps: Fps | None = None
     seconds: Seconds | None = None
@@ -61,6 +64,7 @@ class CameraSettings(Section):
     open_after: Count | None = None
     open_within: Count | None = None
     close_after_seconds: CloseSeconds | None = None
+    close_below: Probability | None = None
     cooldown_seconds: CooldownSeconds | None = None
     threshold: Probability | None = None
     scene: Scene | None = None

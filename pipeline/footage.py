@@ -10,6 +10,7 @@ from edgewatch.pipeline.clips import ClipAssembler
 from edgewatch.pipeline.drive import Drive
 from edgewatch.pipeline.footage_clock import FootageClock, Now
 from edgewatch.pipeline.frames import Sample, Sampling
+from edgewatch.pipeline.mask import Mask, Polygons
 from edgewatch.pipeline.picture_health import Condition, PictureWatch
 from edgewatch.pipeline.pictures import Sampled
 from edgewatch.pipeline.source import Source
@@ -21,6 +22,8 @@ class Footage:
 
     `on_clip` takes each window, `on_condition` what its pictures show of the camera's health,
     `on_unjudged` time of which nothing can be judged. `first_index`: index of the first frame.
+    `ignore`: regions that are hidden in its frames. The camera's health is told from the whole
+    picture all the same: what is ignored covers no lens.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class Footage:
         stride_seconds: float,
         replay: bool,
         first_index: int,
+        ignore: Polygons = (),
         on_clip: Callable[[Clip], None],
         on_condition: Callable[[Condition], None],
         on_unjudged: Callable[[float, float, Coverage], None] | None,
@@ -49,6 +53,7 @@ class Footage:
             camera, fps=fps, seconds=seconds, stride_seconds=stride_seconds, replay=replay
         )
         self._time = FootageClock(fps, replay=replay)
+        self._mask = Mask(ignore)
         self._breaks = Breaks(fps=fps, seconds=seconds)
         self._picture = None if replay else PictureWatch()
         self._drive = Drive()
@@ -88,18 +93,19 @@ class Footage:
         if excess_seconds and self._assembler.move(-excess_seconds):
             self._time.set_back(excess_seconds)
 
-    def take(self, sampled: Sampled[Sample], corrupt_packets: int, now: Now) -> None:
-        """Look at a sample, and pass on the window that it completes.
+    def take(self, sampled: Sampled[Sample], corrupt_packets: int, now: Now) -> Frame:
+        """Look at a sample, pass on the window that it completes, and return its frame.
 
         `corrupt_packets`: of its connection, so far.
         """
         frame = self.latest_frame = self._frame(sampled, now)
         self._tell_break(self._breaks.frame(frame.time_seconds, corrupt_packets))
         if self._picture is not None:
-            condition = self._picture.see(frame.pixels, frame.time_seconds)
+            condition = self._picture.see(sampled.pixels, frame.time_seconds)
             if condition is not None:
                 self._on_condition(condition)
         self._deliver(self._assembler.add(frame))
+        return frame
 
     def due_seconds(self, media_seconds: float, speed: float) -> float:
         """Return when a recording's picture is due, on the monotonic clock."""
@@ -116,14 +122,16 @@ class Footage:
 
     def _frame(self, sampled: Sampled[Sample], now: Now) -> Frame:
         sample = sampled.ticket
+        pixels, ignored = self._mask.hide(sampled.pixels)
         frame = Frame(
             camera=self._camera,
             index=self._first_index + self.frames,
             slot=sample.slot,
-            pixels=sampled.pixels,
+            pixels=pixels,
             media_seconds=self._drive_seconds + sample.media_seconds,
             time_seconds=self._time.frame(sample.media_seconds),
             captured_seconds=now.monotonic_seconds,
+            ignored=ignored,
         )
         self.frames += 1
         self._next_slot = frame.slot + 1

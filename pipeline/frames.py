@@ -165,6 +165,8 @@ class Sample:
     """Since the stream's first picture."""
     jumped: bool
     """The stream's time jumped since the sample before: a new stretch of footage begins."""
+    stamp_seconds: float | None = None
+    """In the stream's own count; None if it has none."""
 
 
 class Sampling:
@@ -184,4 +186,6 @@ class Sampling:
         if placed.jumped:
             self._sampler.restart()
         slot = self._sampler.wants(placed.media_seconds)
-        return None if slot is None else Sample(slot, placed.media_seconds, placed.jumped)
+        if slot is None:
+            return None
+        return Sample(slot, placed.media_seconds, placed.jumped, stamp_seconds)

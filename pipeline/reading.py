@@ -1,9 +1,10 @@
-"""How a source is read: waits, transport, encryption, hardware."""
+"""How a source is read: waits, transport, encryption, hardware, and what is left out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgewatch.config.regions import Regions
 from edgewatch.config.settings import CameraPlan
 
 
@@ -21,6 +22,9 @@ class Reading:
     """Certificates that an encrypted source's must be signed by; None: any is taken."""
     hwaccel: str = "off"
     """Hardware that decodes: "off", "auto", or one of FFmpeg's names ("cuda", "qsv", ...)."""
+    ignore: Regions = ()
+    """Regions of the picture that are not judged. As a change of anything here, a change of them
+    opens the source anew: no clip has frames of before and after it."""
 
     @classmethod
     def of(
@@ -33,4 +37,5 @@ class Reading:
             rtsp_transport=plan.rtsp_transport,
             ca_file=None if plan.ca_file is None else str(plan.ca_file),
             hwaccel=plan.hwaccel,
+            ignore=plan.ignore,
         )

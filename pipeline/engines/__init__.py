@@ -45,6 +45,19 @@ class Engine(Protocol):
     async def forget(self, camera: CameraName) -> None:
         """Let go of what is kept for a camera that was removed (its baseline on disk stays)."""
 
+    async def memory_of(self, camera: CameraName, clip_id: str) -> bytes | None:
+        """Return what was known of a camera before one of its latest two clips was judged.
+
+        With it (`recall`) the same clips get the same answers again. None where answers rest on
+        the clip alone, and for clips that are longer ago. Raises EngineFailed.
+        """
+
+    async def recall(self, camera: CameraName, memory: bytes) -> None:
+        """Know of a camera what `memory_of` returned, and nothing else; it is not saved.
+
+        Raises ValueError if it is not of this engine, or damaged.
+        """
+
     async def close(self) -> None:
         """Save what was learnt and free everything; idempotent."""
 

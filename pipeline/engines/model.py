@@ -98,6 +98,14 @@ class ModelEngine:
         """Let go of a camera's prompt."""
         self._prompts.pop(camera, None)
 
+    async def memory_of(self, camera: CameraName, clip_id: str) -> bytes | None:
+        """Return None: a model judges each clip by itself."""
+        return None
+
+    async def recall(self, camera: CameraName, memory: bytes) -> None:
+        """Refuse: there is nothing that a model could remember. Raises ValueError."""
+        raise ValueError(f"{self.name} keeps no memory of cameras: this one is another engine's")
+
     async def close(self) -> None:
         """Close the model; idempotent."""
         await self._model.close()

@@ -15,6 +15,7 @@ from edgewatch.pipeline.engines.builtin.motion import Peak, scaled_size
 from edgewatch.pipeline.types import Pixels
 
 Floats = npt.NDArray[np.float32]
+Booleans = npt.NDArray[np.bool_]
 
 CHANNELS = 320
 """Length of a patch's feature vector."""
@@ -59,10 +60,10 @@ class Backbone:
         scaled = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
         return np.asarray(self._session.run(None, {"pixels": scaled[None]})[0], np.float32)
 
-    def look(self, pixels: Pixels) -> Look:
-        """Describe a frame."""
+    def look(self, pixels: Pixels, seen: Booleans | None = None) -> Look:
+        """Describe a frame. `seen`: which cells count for it as a whole; None: all."""
         features = self.features(pixels)
-        whole = features.mean(axis=(1, 2))
+        whole = features.mean(axis=(1, 2)) if seen is None else features[:, seen].mean(axis=1)
         patches = np.moveaxis(features, 0, 2)
         patches = patches / (np.linalg.norm(patches, axis=2, keepdims=True) + 1e-6)
         return Look(
@@ -76,10 +77,13 @@ def look_size(width: int, height: int) -> tuple[int, int]:
     return scaled_size(width, height, _AREA, CELL_PIXELS)
 
 
-def measure(looks: Sequence[Look], frames: Sequence[int]) -> dict[str, Peak]:
+def measure(
+    looks: Sequence[Look], frames: Sequence[int], seen: Booleans | None = None
+) -> dict[str, Peak]:
     """Turn the looks of one clip into its appearance figures by name.
 
-    `frames`: the position in the clip of each look. All figures are cosine distances.
+    `frames`: the position in the clip of each look. `seen`: which cells are judged; None: all.
+    All figures are cosine distances.
     """
     if len(looks) < 2:
         return {}
@@ -87,7 +91,10 @@ def measure(looks: Sequence[Look], frames: Sequence[int]) -> dict[str, Peak]:
     patches = np.stack([look.patches for look in looks]).astype(np.float32)
     steps = 1.0 - (wholes[1:] * wholes[:-1]).sum(axis=1)
     maps = 1.0 - (patches[1:] * patches[:-1]).sum(axis=3)
-    locals_ = np.array([_top(field) for field in maps])
+    share = 1.0
+    if seen is not None:
+        maps, share = maps * seen, float(seen.mean())
+    locals_ = np.array([_top(field, share) for field in maps])
     whole_at, local_at = int(np.argmax(steps)), int(np.argmax(locals_))
     step, frame = float(steps[whole_at]), frames[whole_at + 1]
     local = float(locals_[local_at])
@@ -107,6 +114,6 @@ def _peak(value: float, field: Floats, frame: int) -> Peak:
     return Peak(value, (float(column) + 0.5) / columns, (float(row) + 0.5) / rows, frame)
 
 
-def _top(field: Floats) -> float:
+def _top(field: Floats, share: float) -> float:
     flat = np.sort(field.ravel())
-    return float(flat[-max(1, int(flat.size * _TOP_SHARE)) :].mean())
+    return float(flat[-max(1, int(flat.size * _TOP_SHARE * share)) :].mean())

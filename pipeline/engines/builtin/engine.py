@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,9 +19,10 @@ import structlog
 from edgewatch.pipeline.engines.builtin import appearance, fusion, motion, words
 from edgewatch.pipeline.engines.builtin.appearance import Backbone, Look
 from edgewatch.pipeline.engines.builtin.fusion import ALARM, Assessment
-from edgewatch.pipeline.engines.builtin.memory import CameraMemory, load_memory
+from edgewatch.pipeline.engines.builtin.memory import CameraMemory, load_memory, memory_from
 from edgewatch.pipeline.engines.builtin.motion import FlowMeter, Peak, Step
 from edgewatch.pipeline.engines.builtin.places import Course
+from edgewatch.pipeline.engines.builtin.sight import Booleans, Sight
 from edgewatch.pipeline.errors import EngineFailed
 from edgewatch.pipeline.types import Answer, CameraName, Clip, Frame
 
@@ -58,6 +59,10 @@ class _Camera:
     memory: CameraMemory
     path: Path | None = None
     """Where its baseline is kept; None for recordings, which leave nothing behind."""
+    ignored: Booleans | None = None
+    """What of the frames is ignored, as the clip judged last says."""
+    sight: Sight | None = None
+    """What that leaves to judge; None: all."""
     flow_meter: FlowMeter = field(default_factory=FlowMeter)
     looks: dict[int, Look] = field(default_factory=dict)
     """By frame index; only frames of the clip judged last, which the next one shares."""
@@ -65,6 +70,8 @@ class _Camera:
     """By the indices of the two frames; likewise."""
     answers: OrderedDict[str, Answer] = field(default_factory=OrderedDict)
     """The latest, by clip id."""
+    before: deque[tuple[str, CameraMemory]] = field(default_factory=lambda: deque(maxlen=2))
+    """The latest clips, each with the memory as it was before it was judged."""
     alarmed_since_seconds: float | None = None
     alarms: int = 0
     saved_seconds: float | None = None
@@ -124,6 +131,15 @@ class BuiltinEngine:
         """Save a camera's baseline and let go of everything kept for it."""
         await self._in_thread(lambda: self._forget(camera))
 
+    async def memory_of(self, camera: CameraName, clip_id: str) -> bytes | None:
+        """Return a camera's memory as it was before a clip; None but for its latest two."""
+        return await self._in_thread(lambda: self._memory_of(camera, clip_id))
+
+    async def recall(self, camera: CameraName, memory: bytes) -> None:
+        """Take on a camera's memory. Raises ValueError, EngineFailed."""
+        recalled = memory_from(memory)
+        await self._in_thread(lambda: self._cameras.update({camera: _Camera(recalled)}))
+
     async def close(self) -> None:
         """Save all baselines and end the threads; idempotent."""
         if self._thread is None or self._look_thread is None:
@@ -159,6 +175,7 @@ class BuiltinEngine:
     def _judge(self, clip: Clip) -> Answer:
         camera = self._camera(clip)
         seen, assessment, answer = self._assess(camera, clip)
+        camera.before.append((clip.clip_id, camera.memory.copy()))
         self._learn(camera, clip, seen, assessment)
         camera.answers[clip.clip_id] = answer
         while len(camera.answers) > _ANSWERS_KEPT:
@@ -191,6 +208,7 @@ class BuiltinEngine:
             camera = self._cameras[clip.camera] = _Camera(
                 CameraMemory(width, height), camera.path, answers=camera.answers
             )
+        _follow_regions(camera, clip.frames[0].ignored)
         return camera
 
     def _assess(self, camera: _Camera, clip: Clip) -> tuple[_Seen, Assessment, Answer]:
@@ -215,8 +233,9 @@ class BuiltinEngine:
         courses = [course for _, course in measured]
         camera.looks = {index: look.result() for index, look in pending.items()}
         looks = [camera.looks[clip.frames[position].index] for position in positions]
-        peaks = motion.measure(steps) | appearance.measure(looks, positions)
-        unfamiliar, peak = camera.memory.looks.measure(looks)
+        cells = camera.sight.cells if camera.sight else None
+        peaks = motion.measure(steps) | appearance.measure(looks, positions, cells)
+        unfamiliar, peak = camera.memory.looks.measure(looks, cells)
         peaks["unfamiliar"] = peak
         if against := camera.memory.directions.measure(courses):
             peaks["against_flow"] = against
@@ -226,19 +245,23 @@ class BuiltinEngine:
         if self._look_thread is None or self._backbone is None:
             raise EngineFailed("the built-in engine is not running: start it first")
         pending = {}
+        cells = camera.sight.cells if camera.sight else None
         for frame in frames:
             if frame.index in camera.looks:
                 ready: Future[Look] = Future()
                 ready.set_result(camera.looks[frame.index])
                 pending[frame.index] = ready
             else:
-                pending[frame.index] = self._look_thread.submit(self._backbone.look, frame.pixels)
+                pending[frame.index] = self._look_thread.submit(
+                    self._backbone.look, frame.pixels, cells
+                )
         return pending
 
     def _steps(self, camera: _Camera, frames: Sequence[Frame]) -> list[tuple[Step, Course]]:
         """Measure each pair of neighbouring frames."""
         steps = {}
         small = None
+        seen = camera.sight.pixels if camera.sight else None
         for before, after in pairwise(frames):
             pair = before.index, after.index
             if pair in camera.steps:
@@ -248,7 +271,7 @@ class BuiltinEngine:
             earlier = motion.shrink(before.pixels) if small is None else small
             small = motion.shrink(after.pixels)
             seconds = after.media_seconds - before.media_seconds
-            step = camera.flow_meter.step(earlier, small, seconds)
+            step = camera.flow_meter.step(earlier, small, seconds, seen)
             steps[pair] = step, camera.memory.directions.course(step)
         camera.steps = steps
         return list(steps.values())
@@ -274,8 +297,14 @@ class BuiltinEngine:
         else:
             camera.alarmed_since_seconds = None
         camera.memory.remember(figures)
+        cells = camera.sight.cells if camera.sight else None
         for look in (seen.looks[0], seen.looks[len(seen.looks) // 2]):
-            camera.memory.looks.learn(look, seen.unfamiliar)
+            camera.memory.looks.learn(look, seen.unfamiliar, cells)
+
+    def _memory_of(self, name: CameraName, clip_id: str) -> bytes | None:
+        camera = self._cameras.get(name)
+        known = dict(camera.before) if camera else {}
+        return known[clip_id].to_bytes() if clip_id in known else None
 
     def _save_if_due(self, camera: _Camera, clip: Clip) -> None:
         if camera.saved_seconds is None:
@@ -304,6 +333,16 @@ class BuiltinEngine:
 
     def _path(self, camera: CameraName) -> Path | None:
         return self._baseline_dir / f"{camera}.npz" if self._baseline_dir else None
+
+
+def _follow_regions(camera: _Camera, ignored: Booleans | None) -> None:
+    """Judge what a camera's regions leave, from the first clip with them on."""
+    if ignored is not camera.ignored or camera.ignored is None:
+        camera.ignored, camera.sight = ignored, None
+        if ignored is not None:
+            small_size = motion.small_size(*camera.memory.size)
+            camera.sight = Sight.of(ignored, small_size, camera.memory.grid)
+        camera.memory.look_with(camera.sight.cells if camera.sight else None)
 
 
 def _return_freed_memory() -> None:

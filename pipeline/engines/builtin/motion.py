@@ -20,6 +20,7 @@ from edgewatch.pipeline.types import Pixels
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
+Booleans = npt.NDArray[np.bool_]
 
 STILL_SHARE = 0.45
 """With more of the texture unmoved than this the camera stood still between two frames."""
@@ -32,9 +33,11 @@ _TEXTURE_GRADIENT = 6.0
 _UNCHANGED_LEVELS = 4.0
 _FIT_ROUNDS = 6
 _FIT_GRID = 4
+_LEAST_FITTED = 8
 _RIDGE = 1e-6 * np.eye(3)
 _TRUSTED_LEVELS = 12.0
 _PEAK_SHARE = 0.05
+_WHOLLY = 0.99
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +57,13 @@ class Step:
     """Brightness change that motion does not explain, in units of contrast, (height, width)."""
     light: float
     """Change of the mean brightness in units of contrast."""
+    seen: Booleans | None = None
+    """Which pixels are judged, (height, width); None: all. In the others nothing moved."""
+
+    @property
+    def seen_share(self) -> float:
+        """How much of the picture is judged."""
+        return 1.0 if self.seen is None else float(self.seen.mean())
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +90,13 @@ def scaled_size(width: int, height: int, area: int, multiple: int) -> tuple[int,
 def shrink(pixels: Pixels) -> npt.NDArray[np.uint8]:
     """Make the small grey picture that flow is computed on."""
     height, width = pixels.shape[:2]
-    small = cv2.resize(pixels, scaled_size(width, height, _AREA, 8), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(pixels, small_size(width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def small_size(width: int, height: int) -> tuple[int, int]:
+    """Return the (width, height) of the picture that `shrink` makes of one of this size."""
+    return scaled_size(width, height, _AREA, 8)
 
 
 class FlowMeter:
@@ -96,30 +111,46 @@ class FlowMeter:
         self._flow.setFinestScale(0)
 
     def step(
-        self, before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8], seconds: float
+        self,
+        before: npt.NDArray[np.uint8],
+        after: npt.NDArray[np.uint8],
+        seconds: float,
+        seen: Booleans | None = None,
     ) -> Step:
-        """Compare two small grey pictures of equal size, `seconds` apart."""
+        """Compare two small grey pictures of equal size, `seconds` apart.
+
+        `seen`: which of their pixels are judged; None: all.
+        """
         earlier, later = before.astype(np.float32), after.astype(np.float32)
         flow = np.asarray(self._flow.calc(before, after, np.empty(0)), np.float32)
-        still_share = _still_share(earlier, later)
+        still_share = _still_share(earlier, later, seen)
         own = np.zeros((3, 2))
         rest = flow
         if still_share <= STILL_SHARE:
-            own = fit_affine(flow)
+            own = fit_affine(flow, seen)
             rest = flow - affine_flow(own, flow.shape[0], flow.shape[1])
-        contrast = float(later.std()) + 10.0
         unexplained = np.abs(later - warp(earlier, flow))
+        if seen is not None:
+            unexplained[~came_from(seen, flow)] = 0  # what comes from behind the edge is no shock
+            rest = rest * seen[..., None]
+            earlier, later = earlier[seen], later[seen]
+        contrast = float(later.std()) + 10.0
         per_second = 1.0 / (side(flow) * max(seconds, 0.02))
+        velocity = cv2.blur(rest, (5, 5)) * per_second
+        error = cv2.GaussianBlur(unexplained, (5, 5), 0) / contrast
+        if seen is not None:
+            velocity, error = velocity * seen[..., None], error * seen
         return Step(
             seconds=seconds,
             still_share=still_share,
             own=own * per_second,
-            velocity=(cv2.blur(rest, (5, 5)) * per_second).astype(np.float16),
+            velocity=velocity.astype(np.float16),
             trust=np.exp(-((cv2.blur(unexplained, (5, 5)) / _TRUSTED_LEVELS) ** 2)).astype(
                 np.float16
             ),
-            error=(cv2.GaussianBlur(unexplained, (5, 5), 0) / contrast).astype(np.float16),
+            error=error.astype(np.float16),
             light=abs(float(later.mean() - earlier.mean())) / contrast,
+            seen=seen,
         )
 
 
@@ -133,12 +164,17 @@ def length(field: Floats) -> Floats:
     return np.asarray(np.sqrt(field[..., 0] ** 2 + field[..., 1] ** 2), np.float32)
 
 
-def fit_affine(flow: Floats) -> Doubles:
+def fit_affine(flow: Floats, seen: Booleans | None = None) -> Doubles:
     """Fit the motion that most of the picture shares, (3, 2); outliers lose their weight."""
     height, width = flow.shape[:2]
     places = _affine_terms(height, width, 2, _FIT_GRID)
     moved = flow[2 : height - 2 : _FIT_GRID, 2 : width - 2 : _FIT_GRID].reshape(-1, 2)
     moved = moved.astype(np.float64)
+    if seen is not None:
+        counts = seen[2 : height - 2 : _FIT_GRID, 2 : width - 2 : _FIT_GRID].ravel()
+        if counts.sum() < _LEAST_FITTED:
+            return np.zeros((3, 2))
+        places, moved = places[counts], moved[counts]
     weights = np.ones(len(places))
     fit = np.zeros((3, 2))
     for _ in range(_FIT_ROUNDS):
@@ -171,6 +207,11 @@ def warp(picture: Floats, flow: Floats) -> Floats:
     return np.asarray(moved, np.float32)
 
 
+def came_from(seen: Booleans, flow: Floats) -> Booleans:
+    """Return the judged pixels whose content was in judged ones before it moved along a flow."""
+    return seen & (warp(seen.astype(np.float32), flow) > _WHOLLY)
+
+
 def measure(steps: Sequence[Step]) -> dict[str, Peak]:
     """Turn the steps of one clip, in order, into its motion figures by name."""
     if not steps:
@@ -179,13 +220,14 @@ def measure(steps: Sequence[Step]) -> dict[str, Peak]:
     speed = length(velocity)
     path = speed.mean(axis=0)
     wasted = path - length(velocity.mean(axis=0))
-    moving = np.array([float((field > MOVING_SPEED).mean()) for field in speed])
+    share = steps[0].seen_share
+    moving = np.array([float((field > MOVING_SPEED).mean()) / share for field in speed])
     return {
-        "erratic_motion": _peak(_top(wasted), wasted),
-        "disorder": Peak(float(wasted.mean()) / (float(path.mean()) + 0.003)),
+        "erratic_motion": _peak(_top(wasted, share), wasted),
+        "disorder": Peak(float(wasted.mean()) / share / (float(path.mean()) / share + 0.003)),
         "swerving": Peak(_swerving(steps, velocity)),
-        "shock": _strongest([step.error.astype(np.float32) for step in steps], whole=True),
-        "fast_motion": _strongest(list(speed), whole=False),
+        "shock": _strongest([step.error.astype(np.float32) for step in steps], share, whole=True),
+        "fast_motion": _strongest(list(speed), share, whole=False),
         "crowding": _peak(float(moving.mean()), path),
         "light_change": _largest([step.light for step in steps]),
         "jolt": _largest(_jolts(steps)),
@@ -212,14 +254,16 @@ def _affine_terms(height: int, width: int, margin: int, every: int) -> Doubles:
     return np.stack([np.ones_like(x), x, y], axis=1)
 
 
-def _still_share(earlier: Floats, later: Floats) -> float:
+def _still_share(earlier: Floats, later: Floats, seen: Booleans | None) -> float:
     across = cv2.Sobel(earlier, cv2.CV_32F, 1, 0) / 8
     down = cv2.Sobel(earlier, cv2.CV_32F, 0, 1) / 8
     textured = np.hypot(across, down) > _TEXTURE_GRADIENT
+    if seen is not None:
+        textured &= seen
     if int(textured.sum()) < 50:
         return 1.0
     change = later - earlier
-    change = np.abs(change - np.median(change))
+    change = np.abs(change - np.median(change if seen is None else change[seen]))
     return float((change[textured] < _UNCHANGED_LEVELS).mean())
 
 
@@ -235,7 +279,12 @@ def _swerving(steps: Sequence[Step], velocity: Floats) -> float:
         before = warp(velocity[position - 1], travelled)
         swerve = length(now - before)
         fastest = np.maximum(length(now), length(before))
-        ratios.append(float((swerve * trust).mean() / ((fastest * trust).mean() + 0.01)))
+        seen, share = steps[position].seen, steps[position].seen_share
+        if seen is not None:
+            trust = trust * came_from(seen, travelled)
+        ratios.append(
+            float((swerve * trust).mean() / share / ((fastest * trust).mean() / share + 0.01))
+        )
     return float(np.mean(ratios)) if ratios else 0.0
 
 
@@ -248,9 +297,12 @@ def _jolts(steps: Sequence[Step]) -> list[float]:
     return changes
 
 
-def _strongest(fields: Sequence[Floats], *, whole: bool) -> Peak:
-    """Find the step with the largest figure: mean of the field, or of its largest twentieth."""
-    figures = [float(field.mean()) if whole else _top(field) for field in fields]
+def _strongest(fields: Sequence[Floats], share: float, *, whole: bool) -> Peak:
+    """Find the step with the largest figure: mean of the field, or of its largest twentieth.
+
+    `share`: how much of the field is judged; the rest of it is zero, and counts for nothing.
+    """
+    figures = [float(field.mean()) / share if whole else _top(field, share) for field in fields]
     best = int(np.argmax(figures))
     return _peak(figures[best], fields[best], frame=best + 1)
 
@@ -260,9 +312,9 @@ def _largest(figures: Sequence[float]) -> Peak:
     return Peak(figures[best], frame=best + 1)
 
 
-def _top(field: Floats) -> float:
+def _top(field: Floats, share: float) -> float:
     flat = field.ravel()
-    count = max(1, int(flat.size * _PEAK_SHARE))
+    count = max(1, int(flat.size * _PEAK_SHARE * share))
     return float(np.partition(flat, flat.size - count)[-count:].mean())
 
 

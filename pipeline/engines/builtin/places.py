@@ -13,6 +13,7 @@ from edgewatch.pipeline.engines.builtin.appearance import CHANNELS, Look
 from edgewatch.pipeline.engines.builtin.motion import MOVING_SPEED, Peak, Step, length
 
 Floats = npt.NDArray[np.float32]
+Booleans = npt.NDArray[np.bool_]
 
 _LOOKS = 16
 _SAME = 0.15
@@ -41,16 +42,18 @@ class FamiliarLooks:
         self.usual = np.zeros((rows, columns), np.float32)
         """Distance to the nearest familiar look that is usual in each cell."""
 
-    def measure(self, looks: Sequence[Look]) -> tuple[Floats, Peak]:
+    def measure(self, looks: Sequence[Look], seen: Booleans | None = None) -> tuple[Floats, Peak]:
         """Return the distance of each cell from what is familiar, and the clip's figure.
 
+        `seen`: which cells are judged; None: all. The distance of the others is 0.
         The distance is the one that half of the clip's looks exceed: what is new must stay.
         """
         patches = np.stack([look.patches for look in looks]).astype(np.float32)
         known = self.times >= _FAMILIAR_TIMES
         alike = np.matmul(self.looks, patches.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
         nearest = np.where(known, alike, -np.inf).max(axis=3)
-        distances = np.where(known.any(axis=2), 1.0 - nearest, 0.0)
+        known_cells = known.any(axis=2) if seen is None else known.any(axis=2) & seen
+        distances = np.where(known_cells, 1.0 - nearest, 0.0)
         lasting = np.sort(distances, axis=0)[(len(looks) - 1) // 2].astype(np.float32)
         excess = np.maximum(lasting - self.usual, 0)
         row, column = np.unravel_index(int(np.argmax(excess)), excess.shape)
@@ -61,8 +64,16 @@ class FamiliarLooks:
             (float(row) + 0.5) / rows,
         )
 
-    def learn(self, look: Look, distances: Floats) -> None:
-        """Take in one look of a normal clip; `distances`: what `measure` returned for the clip."""
+    def forget(self, cells: Booleans) -> None:
+        """Let go of what was seen in some cells: what is there now is to be got to know."""
+        self.times[cells] = 0
+        self.usual[cells] = 0
+
+    def learn(self, look: Look, distances: Floats, seen: Booleans | None = None) -> None:
+        """Take in one look of a normal clip; `distances`: what `measure` returned for the clip.
+
+        In cells that are not judged (`seen`; None: all are) nothing is learnt.
+        """
         patch = look.patches.astype(np.float32)
         alike = np.matmul(self.looks, patch[..., None])[..., 0]
         alike = np.where(self.times > 0, alike, -np.inf)
@@ -75,7 +86,8 @@ class FamiliarLooks:
         blended /= np.linalg.norm(blended, axis=2, keepdims=True) + 1e-6
         self.looks[rows, columns, slot] = blended
         self.times *= _LOOK_DECAY
-        self.times[rows, columns, slot] = np.where(same, self.times[rows, columns, slot], 0) + 1
+        times = np.where(same, self.times[rows, columns, slot], 0) + 1
+        self.times[rows, columns, slot] = times if seen is None else times * seen
         self.usual += _USUAL_RATE * (np.minimum(distances, 3 * self.usual + 0.05) - self.usual)
 
 
