@@ -47,8 +47,28 @@ _UPGRADES = {
         "ALTER TABLE outbox ADD COLUMN channel TEXT NOT NULL DEFAULT 'mqtt'",
         "CREATE INDEX outbox_by_channel ON outbox (channel, id)",
         # A timeline of many days reads scores alone: a fifth of what the rows take.
-        "CREATE INDEX verdict_scores ON verdicts (camera, end_seconds, score, threshold)",
-        "CREATE INDEX events_by_camera ON events (camera, start_seconds)",
+        """CREATE INDEX verdict_scores ON verdicts
+            (camera, end_seconds, score, threshold, start_seconds)""",
+        # A timeline of a day would read tens of thousands of scores.
+        """CREATE TABLE score_minutes (
+            camera TEXT, minute INTEGER, highest REAL, lowest REAL, total REAL, threshold REAL,
+            clips INTEGER, PRIMARY KEY (camera, minute)) WITHOUT ROWID""",
+        """INSERT INTO score_minutes
+            SELECT camera, CAST(end_seconds / 60 AS INTEGER), max(score), min(score), sum(score),
+                max(threshold), count(*)
+            FROM verdicts WHERE score IS NOT NULL GROUP BY 1, 2""",
+        "ALTER TABLE events ADD COLUMN suppressed INTEGER NOT NULL DEFAULT 0",
+        # As `encode_event` writes it; a quotation mark within a text has a backslash before it.
+        """UPDATE events SET suppressed = 1 WHERE instr(snapshot, '"suppressed_by": "')""",
+        "DROP INDEX events_by_start",
+        """CREATE INDEX events_by_start ON events
+            (start_seconds, event_id, end_seconds, suppressed)""",
+        """CREATE INDEX events_by_camera ON events
+            (camera, start_seconds, event_id, end_seconds, suppressed)""",
+        """CREATE TABLE setting_changes (
+            camera TEXT NOT NULL, key TEXT NOT NULL, at_seconds REAL NOT NULL,
+            value TEXT NOT NULL, changed_by TEXT NOT NULL)""",
+        "CREATE INDEX setting_changes_by_time ON setting_changes (camera, key, at_seconds)",
         """CREATE TABLE feedback (
             event_id TEXT PRIMARY KEY, camera TEXT NOT NULL, correct INTEGER NOT NULL,
             note TEXT NOT NULL, given_by TEXT NOT NULL, given_seconds REAL NOT NULL)""",

@@ -12,6 +12,15 @@ _VERSION_7 = 0x7 << 76
 _VARIANT_RFC = 0x2 << 62
 
 
+def time_of(event_id: str) -> float | None:
+    """Return the Unix time, in whole milliseconds, that is in an id; None if it is no UUIDv7."""
+    try:
+        number = UUID(event_id)
+    except ValueError:
+        return None
+    return (number.int >> 80) / 1000 if number.version == 7 else None
+
+
 def uuid7(unix_seconds: float, random_bits: int | None = None) -> str:
     """Return a UUIDv7 of a time; `random_bits` (its low 74 bits) makes it repeatable."""
     bits = secrets.randbits(74) if random_bits is None else random_bits

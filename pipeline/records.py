@@ -5,24 +5,37 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from edgewatch.pipeline import coverage_rows
+from edgewatch.pipeline import (
+    coverage_rows,
+    event_rows,
+    evidence_rows,
+    feedback_rows,
+    setting_rows,
+    timeline,
+)
 from edgewatch.pipeline.coverage import Span
 from edgewatch.pipeline.database import Database
 from edgewatch.pipeline.errors import StoreError
-from edgewatch.pipeline.types import CameraName, Event, Evidence, Interval, Verdict
+from edgewatch.pipeline.event_rows import EventSearch, decode_event
+from edgewatch.pipeline.timeline import Grid
+from edgewatch.pipeline.types import (
+    CameraName,
+    Event,
+    EvidenceRow,
+    Feedback,
+    Interval,
+    ScoreBucket,
+    SettingChange,
+    Verdict,
+)
+from edgewatch.pipeline.verdict_rows import VERDICT_COLUMNS, verdict_of_row
 
 LONGEST_CLIP_SECONDS = 600.0
 """No clip is longer; bounds how far beyond a moment the verdicts about it are looked for."""
-
-VERDICT_COLUMNS = (
-    "camera, end_seconds, clip_id, start_seconds, label, score, threshold, media_start_seconds, "
-    "media_end_seconds, engine, latency_ms, evidence, warming_up, uncertain, replay, prompt_hash"
-)
 
 # Walks the primary key from name to name instead of reading every row.
 _NAMES = """
@@ -64,7 +77,7 @@ class Records:
             "ORDER BY end_seconds, clip_id",
             (camera, since_seconds, until_seconds + LONGEST_CLIP_SECONDS, until_seconds),
         )
-        return [_verdict(row) for row in rows]
+        return [verdict_of_row(row) for row in rows]
 
     def coverage(self, camera: CameraName, since_ms: int, until_ms: int) -> list[Interval]:
         """Return the intervals that overlap [since, until), whole, in order of time."""
@@ -75,6 +88,16 @@ class Records:
         return self._rows(
             coverage_rows.OVERLAPPING, {"camera": camera, "since": since_ms, "until": until_ms}
         )
+
+    def known_since(self, camera: CameraName) -> float | None:
+        """Return the Unix time at which a camera's records begin; None: there are none."""
+        rows = self._rows(
+            "SELECT min(known) FROM (SELECT min(start_ms) / 1000.0 AS known FROM coverage "
+            "WHERE camera = :camera UNION ALL SELECT start_seconds FROM (SELECT start_seconds "
+            "FROM verdicts WHERE camera = :camera ORDER BY end_seconds LIMIT 1))",
+            {"camera": camera},
+        )
+        return None if rows[0][0] is None else float(rows[0][0])
 
     def coverage_cameras(self) -> list[CameraName]:
         """Return the names of all cameras that coverage is known of, sorted; no recordings."""
@@ -90,15 +113,36 @@ class Records:
 
         None stands for every camera, and for all of time.
         """
-        rows = self._rows(
-            """SELECT snapshot FROM (
-                SELECT snapshot, start_seconds, event_id FROM events
-                WHERE (:camera IS NULL OR camera = :camera)
-                  AND (:since IS NULL OR end_seconds IS NULL OR end_seconds >= :since)
-                ORDER BY start_seconds DESC, event_id DESC LIMIT :limit)
-            ORDER BY start_seconds, event_id""",
-            {"camera": camera, "since": since_seconds, "limit": limit},
-        )
+        return self.events_between(camera, since_seconds, None, limit)
+
+    def events_between(
+        self,
+        camera: CameraName | None,
+        since_seconds: float | None,
+        until_seconds: float | None,
+        limit: int = 1000,
+    ) -> list[Event]:
+        """Return the newest events that were going on within [since, until), newest last."""
+        rows = self._rows(*event_rows.overlapping(camera, since_seconds, until_seconds, limit))
+        return [decode_event(snapshot) for (snapshot,) in reversed(rows)]
+
+    def events_page(
+        self, search: EventSearch, *, before: tuple[float, str] | None = None, limit: int = 50
+    ) -> list[Event]:
+        """Return the newest events that are searched for, newest first.
+
+        `before`: (start_seconds, event_id) of the last event of the page before this one.
+        """
+        rows = self._rows(*search.page(before, limit))
+        return [decode_event(snapshot) for (snapshot,) in rows]
+
+    def count_events(self, search: EventSearch) -> int:
+        """Return how many events are searched for."""
+        return int(self._rows(*search.count())[0][0])
+
+    def events_with_prefix(self, prefix: str, limit: int = 2) -> list[Event]:
+        """Return events whose id begins so; an empty prefix begins none."""
+        rows = self._rows(*event_rows.with_prefix(prefix, limit)) if prefix else []
         return [decode_event(snapshot) for (snapshot,) in rows]
 
     def event(self, event_id: str) -> Event | None:
@@ -131,10 +175,86 @@ class Records:
 
     def cameras(self) -> list[CameraName]:
         """Return the names of all cameras that anything is known of, sorted."""
-        names = {name for (name,) in self._rows("SELECT DISTINCT camera FROM events")}
-        for table in ("verdicts", "coverage"):
+        names: set[CameraName] = set()
+        for table in ("verdicts", "coverage", "events"):
             names.update(name for (name,) in self._rows(_NAMES.format(table=table)))
         return sorted(names)
+
+    # -- scores ------------------------------------------------------------------------------
+
+    def scores(
+        self, camera: CameraName, since_seconds: float, until_seconds: float
+    ) -> list[tuple[float, float, float]]:
+        """Return (end_seconds, score, threshold) of the clips that end within [since, until)."""
+        return self._rows(timeline.SCORES, (camera, since_seconds, until_seconds))
+
+    def score_spans(
+        self, camera: CameraName, since_seconds: float, until_seconds: float
+    ) -> list[tuple[float, float, float, float]]:
+        """Return (start_seconds, end_seconds, score, threshold) of the same clips."""
+        return self._rows(timeline.SPANS, (camera, since_seconds, until_seconds))
+
+    def timeline(
+        self, camera: CameraName, since_seconds: float, until_seconds: float, buckets: int
+    ) -> list[ScoreBucket]:
+        """Sum the scores of [since, until) up in at most so many stretches of equal length.
+
+        A clip counts where it ends; stretches without a clip are left out. Long timelines are cut
+        at whole minutes, see `Grid`. Raises ValueError for no time.
+        """
+        grid = Grid.of(since_seconds, until_seconds, buckets)
+        return [grid.bucket(row) for row in self._rows(*grid.query(camera))]
+
+    # -- feedback, evidence, settings --------------------------------------------------------
+
+    def feedback(self, event_id: str) -> Feedback | None:
+        """Return what was said of an event, or None."""
+        return self.feedback_of([event_id]).get(event_id)
+
+    def feedback_of(self, event_ids: Sequence[str]) -> dict[str, Feedback]:
+        """Return by event what was said of these."""
+        rows = self._rows(feedback_rows.OF_EVENTS, (json.dumps(list(event_ids)),))
+        return {row[0]: feedback_rows.feedback_of(row) for row in rows}
+
+    def feedback_since(self, camera: CameraName, since_seconds: float) -> list[Feedback]:
+        """Return what was said of a camera's events that started at or after `since`, in order."""
+        rows = self._rows(feedback_rows.SINCE, (camera, since_seconds))
+        return [feedback_rows.feedback_of(row) for row in rows]
+
+    def evidence(self, event_id: str) -> EvidenceRow | None:
+        """Return what is on disk of an event, or None."""
+        return self.evidence_of([event_id]).get(event_id)
+
+    def evidence_of(self, event_ids: Sequence[str]) -> dict[str, EvidenceRow]:
+        """Return by event what is on disk of these."""
+        rows = self._rows(evidence_rows.OF_EVENTS, (json.dumps(list(event_ids)),))
+        return {row[0]: evidence_rows.evidence_of(row) for row in rows}
+
+    def evidence_oldest(self, limit: int) -> list[EvidenceRow]:
+        """Return the oldest evidence that is not protected, oldest first."""
+        rows = self._rows(evidence_rows.OLDEST, (limit,))
+        return [evidence_rows.evidence_of(row) for row in rows]
+
+    def evidence_in_state(self, state: str) -> list[EvidenceRow]:
+        """Return all evidence in this state, oldest first; at a start, what a crash left."""
+        rows = self._rows(evidence_rows.IN_STATE, (state,))
+        return [evidence_rows.evidence_of(row) for row in rows]
+
+    def evidence_bytes(self) -> int:
+        """Return the size of all evidence together, protected or not."""
+        return int(self._rows("SELECT coalesce(sum(size_bytes), 0) FROM evidence")[0][0])
+
+    def setting_changes(
+        self, camera: CameraName, since_seconds: float, until_seconds: float
+    ) -> list[SettingChange]:
+        """Return the changes of a camera's settings within [since, until), in order."""
+        rows = self._rows(setting_rows.BETWEEN, (camera, since_seconds, until_seconds))
+        return [setting_rows.change_of(row) for row in rows]
+
+    def settings_at(self, camera: CameraName, at_seconds: float) -> dict[str, SettingChange]:
+        """Return by key the last change of a camera's settings up to a moment."""
+        rows = self._rows(setting_rows.IN_FORCE, {"camera": camera, "at": at_seconds})
+        return {change.key: change for change in map(setting_rows.change_of, rows)}
 
     def setting(self, key: str) -> str | None:
         """Return what an operator set at run time, or None."""
@@ -146,59 +266,6 @@ class Records:
             return self._database.connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise StoreError(self._database.trouble(error)) from error
-
-
-def verdict_row(verdict: Verdict) -> tuple[object, ...]:
-    """Return a verdict's values in the order of VERDICT_COLUMNS."""
-    return (
-        verdict.camera,
-        verdict.end_seconds,
-        verdict.clip_id,
-        verdict.start_seconds,
-        verdict.label,
-        verdict.score,
-        verdict.threshold,
-        verdict.media_start_seconds,
-        verdict.media_end_seconds,
-        verdict.engine,
-        verdict.latency_ms,
-        json.dumps([asdict(evidence) for evidence in verdict.evidence]),
-        verdict.warming_up,
-        verdict.uncertain,
-        verdict.replay,
-        verdict.prompt_hash,
-    )
-
-
-def _verdict(row: tuple[Any, ...]) -> Verdict:
-    return Verdict(
-        camera=row[0],
-        end_seconds=row[1],
-        clip_id=row[2],
-        start_seconds=row[3],
-        label=row[4],
-        score=row[5],
-        threshold=row[6],
-        media_start_seconds=row[7],
-        media_end_seconds=row[8],
-        engine=row[9],
-        latency_ms=row[10],
-        evidence=tuple(Evidence(**evidence) for evidence in json.loads(row[11])),
-        warming_up=bool(row[12]),
-        uncertain=bool(row[13]),
-        replay=bool(row[14]),
-        prompt_hash=row[15],
-    )
-
-
-def encode_event(event: Event) -> str:
-    """Return the whole event as JSON, in ASCII (a model's words may hold anything)."""
-    return json.dumps(asdict(event))
-
-
-def decode_event(snapshot: str) -> Event:
-    """Return the event that `encode_event` wrote."""
-    return Event(**json.loads(snapshot))
 
 
 def open_readonly(path: Path, *, busy_seconds: float = 2.0) -> Records:

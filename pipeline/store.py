@@ -17,25 +17,33 @@ from time import time
 
 import structlog
 
-from edgewatch.pipeline import coverage_rows
+from edgewatch.pipeline import (
+    coverage_rows,
+    event_rows,
+    evidence_rows,
+    feedback_rows,
+    pruning,
+    setting_rows,
+    verdict_rows,
+)
 from edgewatch.pipeline.backlog import MQTT, Backlog, OutboxMessage, OutboxRow
 from edgewatch.pipeline.database import Database
 from edgewatch.pipeline.errors import StoreError
-from edgewatch.pipeline.records import (
-    VERDICT_COLUMNS,
-    Records,
-    encode_event,
-    open_readonly,
-    verdict_row,
+from edgewatch.pipeline.event_rows import encode_event
+from edgewatch.pipeline.records import Records, open_readonly
+from edgewatch.pipeline.types import (
+    Event,
+    EvidenceRow,
+    Feedback,
+    Interval,
+    SettingChange,
+    Verdict,
 )
-from edgewatch.pipeline.types import Event, Interval, Verdict
+from edgewatch.pipeline.verdict_rows import verdict_row
 
 __all__ = ["OutboxMessage", "OutboxRow", "Store", "StoreHealth"]
 
 log = structlog.get_logger(__name__)
-
-PRUNE_ROWS = 5_000
-"""Most rows of a table that one call of `prune` deletes, so that no event waits for it long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,27 +146,23 @@ class Store(Records):
         self._backlog.deliver(row_ids)
         self._catch_up()
 
-    def outbox_size(self) -> int:
-        """Return how many messages are still to be delivered. Raises StoreError."""
+    def outbox_size(self, channel: str = MQTT) -> int:
+        """Return how many messages of a channel are still to be delivered. Raises StoreError."""
         rows = self._rows(
-            "SELECT count(*) FROM outbox WHERE id NOT IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(self._backlog.delivered)),),
+            "SELECT count(*) FROM outbox "
+            "WHERE channel = ? AND id NOT IN (SELECT value FROM json_each(?))",
+            (channel, json.dumps(list(self._backlog.delivered))),
         )
-        return int(rows[0][0]) + len(self._backlog.messages)
+        waiting = sum(row.channel == channel for row in self._backlog.messages.values())
+        return int(rows[0][0]) + waiting
 
     # -- verdicts, coverage, settings --------------------------------------------------------
 
     def save_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Keep verdicts, in one transaction; dropped and counted if the disk takes none."""
         rows = [verdict_row(verdict) for verdict in verdicts]
-        places = ", ".join("?" * len(rows[0])) if rows else ""
-
-        def insert(db: sqlite3.Connection) -> None:
-            db.executemany(
-                f"INSERT OR REPLACE INTO verdicts ({VERDICT_COLUMNS}) VALUES ({places})", rows
-            )
-
-        if rows and not (self._catch_up() and self._write(insert)):
+        save = partial(verdict_rows.save, rows=rows)
+        if rows and not (self._catch_up() and self._write(save)):
             self._verdicts_dropped += len(rows)
 
     def save_coverage(self, intervals: Sequence[Interval]) -> None:
@@ -179,12 +183,61 @@ class Store(Records):
             else:
                 db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (key, value))
 
-        if not self._write(change):
-            raise StoreError(f"{key} was not kept: {self._trouble}")
+        self._keep(change, key)
+
+    # -- feedback, evidence, changes of settings ---------------------------------------------
+
+    def set_feedback(self, feedback: Feedback) -> None:
+        """Keep what a person says of an event, in place of what was said before.
+
+        Raises StoreError if it was not kept.
+        """
+        row = feedback_rows.feedback_row(feedback)
+        self._keep(lambda db: db.execute(feedback_rows.SAVE, row), "feedback")
+
+    def clear_feedback(self, event_id: str) -> None:
+        """Forget what was said of an event. Raises StoreError if that could not be done."""
+        ids = (json.dumps([event_id]),)
+        self._keep(lambda db: db.execute(feedback_rows.FORGET, ids), "feedback")
+
+    def save_evidence(self, row: EvidenceRow) -> None:
+        """Keep what is on disk of an event. Raises StoreError if it was not kept.
+
+        `protected` counts for a new row only; one that is there keeps its own.
+        """
+        values = evidence_rows.evidence_row(row)
+        self._keep(lambda db: db.execute(evidence_rows.SAVE, values), "evidence")
+
+    def protect_evidence(self, event_id: str, protected: bool) -> bool:
+        """Keep an event's evidence from quota and age, or no longer; False if there is none.
+
+        Raises StoreError if it was not kept.
+        """
+        found = 0
+
+        def protect(db: sqlite3.Connection) -> None:
+            nonlocal found
+            found = db.execute(evidence_rows.PROTECT, (protected, event_id)).rowcount
+
+        self._keep(protect, "the protection of evidence")
+        return found > 0
+
+    def delete_evidence(self, event_id: str) -> None:
+        """Forget what was on disk of an event. Raises StoreError if that could not be done."""
+        statement = "DELETE FROM evidence WHERE event_id = ?"
+        self._keep(lambda db: db.execute(statement, (event_id,)), "evidence")
+
+    def log_changes(self, changes: Sequence[SettingChange]) -> None:
+        """Keep from when on other settings held. Raises StoreError if they were not kept."""
+        rows = [setting_rows.change_row(change) for change in changes]
+        self._keep(lambda db: db.executemany(setting_rows.SAVE, rows), "a change of settings")
+
+    # -- age ---------------------------------------------------------------------------------
 
     def prune(self, *, records_before_seconds: float, events_before_seconds: float) -> int:
         """Delete what ended before: verdicts and coverage, and events with an age of their own.
 
+        With an event goes what was said of it; its evidence is for whoever wrote it to delete.
         Deletes a bounded part; call again until it returns 0, the number of rows deleted. Open
         events and the outbox are never pruned. Raises StoreError if the file cannot be read.
         """
@@ -193,13 +246,12 @@ class Store(Records):
 
         def delete(db: sqlite3.Connection) -> None:
             nonlocal deleted
-            for camera in cameras:
-                for statement, before in (
-                    (_PRUNE_VERDICTS, records_before_seconds),
-                    (_PRUNE_COVERAGE, int(records_before_seconds * 1000)),
-                ):
-                    deleted += db.execute(statement, (camera, camera, before, PRUNE_ROWS)).rowcount
-            deleted += db.execute(_PRUNE_EVENTS, (events_before_seconds, PRUNE_ROWS)).rowcount
+            deleted = pruning.delete(
+                db,
+                cameras,
+                records_before_seconds=records_before_seconds,
+                events_before_seconds=events_before_seconds,
+            )
 
         # Before the backlog, for which it may make room.
         if not self._write(delete):
@@ -239,17 +291,7 @@ class Store(Records):
     def _write_backlog(self, db: sqlite3.Connection) -> None:
         for event, snapshot in self._backlog.events.values():
             change = db.execute("UPDATE changes SET latest = latest + 1 RETURNING latest")
-            db.execute(
-                "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    event.event_id,
-                    event.camera,
-                    event.start_seconds,
-                    event.end_seconds,
-                    change.fetchone()[0],
-                    snapshot,
-                ),
-            )
+            db.execute(event_rows.SAVE, event_rows.event_row(event, snapshot, *change.fetchone()))
         db.executemany(
             "INSERT INTO outbox (id, camera, topic, payload, created_seconds, channel) "
             "VALUES (?, ?, ?, ?, ?, ?)",
@@ -270,7 +312,12 @@ class Store(Records):
             (json.dumps(list(self._backlog.delivered)),),
         )
 
-    def _write(self, statements: Callable[[sqlite3.Connection], None]) -> bool:
+    def _keep(self, statements: Callable[[sqlite3.Connection], object], what: str) -> None:
+        """Write now or raise StoreError: whoever asked is there to be told."""
+        if not self._write(statements):
+            raise StoreError(f"{what} was not kept: {self._trouble}")
+
+    def _write(self, statements: Callable[[sqlite3.Connection], object]) -> bool:
         """Run statements in one transaction; False, with nothing written, if that failed."""
         try:
             with self._database.transaction() as db:
@@ -289,15 +336,3 @@ class Store(Records):
             log.error("database in trouble", reason=trouble)
         else:
             log.info("database writable again")
-
-
-_PRUNE_VERDICTS = """
-DELETE FROM verdicts WHERE camera = ? AND (end_seconds, clip_id) IN (
-    SELECT end_seconds, clip_id FROM verdicts WHERE camera = ? AND end_seconds < ?
-    ORDER BY end_seconds LIMIT ?)"""
-_PRUNE_COVERAGE = """
-DELETE FROM coverage WHERE camera = ? AND start_ms IN (
-    SELECT start_ms FROM coverage WHERE camera = ? AND end_ms < ? ORDER BY start_ms LIMIT ?)"""
-_PRUNE_EVENTS = """
-DELETE FROM events WHERE event_id IN (
-    SELECT event_id FROM events WHERE end_seconds < ? ORDER BY start_seconds LIMIT ?)"""

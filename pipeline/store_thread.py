@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,10 +13,20 @@ from typing import ParamSpec, Self, TypeVar
 
 import structlog
 
+from edgewatch.pipeline.awaited_records import AwaitedRecords
 from edgewatch.pipeline.backlog import MQTT
 from edgewatch.pipeline.errors import StoreError
+from edgewatch.pipeline.records import Records
 from edgewatch.pipeline.store import OutboxMessage, OutboxRow, Store, StoreHealth
-from edgewatch.pipeline.types import CameraName, Event, Interval, Verdict
+from edgewatch.pipeline.types import (
+    Event,
+    EvidenceRow,
+    Feedback,
+    Interval,
+    SettingChange,
+    Verdict,
+)
+from edgewatch.pipeline.urgent_thread import UrgentThread
 
 log = structlog.get_logger(__name__)
 
@@ -25,17 +35,18 @@ T = TypeVar("T")
 
 WRITE_BEHIND_SECONDS = 1.0
 VERDICTS_WAITING = 10_000
+CHANGES_WAITING = 1_000
 
 
-class StoreThread:
+class StoreThread(AwaitedRecords):
     """Runs a Store's methods one after the other in one thread of its own.
 
     All methods belong to one event loop and raise StoreError as Store's do; likewise before
     `start` and after `close`. A call whose caller is cancelled is still carried out.
 
-    Verdicts are written behind: handed over without waiting and written together, at the latest
-    after `write_behind_seconds`, before the next read, and in `close`. At most `verdicts_waiting`
-    wait for a slow disk; more are dropped and counted.
+    Verdicts and changes of settings are written behind: handed over without waiting and written
+    together, at the latest after `write_behind_seconds`, before the next read of them, and in
+    `close`. At most `verdicts_waiting` wait for a slow disk; more are dropped and counted.
     """
 
     def __init__(
@@ -50,10 +61,11 @@ class StoreThread:
         self._open_store = open_store
         self._write_behind_seconds = write_behind_seconds
         self._verdicts_waiting = verdicts_waiting
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="edgewatch-store")
+        self._thread = UrgentThread("edgewatch-store")
         self._store: Store | None = None
         self._verdicts: list[Verdict] = []
         self._verdicts_dropped = 0
+        self._changes: list[SettingChange] = []
         self._writing: asyncio.Future[None] | None = None
         self._write_due: asyncio.TimerHandle | None = None
         self._outbox_changed: dict[str, asyncio.Event] = {}
@@ -86,7 +98,7 @@ class StoreThread:
         """Write what waits, close the database and join the thread; idempotent."""
         if self._store is None:
             return
-        self._write_verdicts()
+        self._write_waiting()
         store, self._store = self._store, None
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, store.close)
@@ -106,7 +118,8 @@ class StoreThread:
 
         (On disk, or in memory while the disk is in trouble: see Store.)
         """
-        saving = self._submit(self._opened().save_event, event, messages)
+        # An alert waits behind no page's question and no other record.
+        saving = self._urgently(self._opened().save_event, event, messages)
         # Not after the await: a cancelled caller must not leave the publisher asleep.
         saving.add_done_callback(lambda _: self._wake(messages))
         await asyncio.shield(saving)
@@ -131,7 +144,7 @@ class StoreThread:
 
     async def prune(self, *, records_before_seconds: float, events_before_seconds: float) -> None:
         """Delete what ended before, bit by bit: other calls come in between."""
-        self._write_verdicts()
+        self._write_waiting()
         deleted = 1
         while deleted:
             deleted = await self._call(
@@ -139,6 +152,38 @@ class StoreThread:
                 records_before_seconds=records_before_seconds,
                 events_before_seconds=events_before_seconds,
             )
+
+    # -- feedback, evidence, changes of settings ---------------------------------------------
+
+    async def set_feedback(self, feedback: Feedback) -> None:
+        """Keep what a person says of an event, in place of what was said before."""
+        await self._call(self._opened().set_feedback, feedback)
+
+    async def clear_feedback(self, event_id: str) -> None:
+        """Forget what was said of an event."""
+        await self._call(self._opened().clear_feedback, event_id)
+
+    async def save_evidence(self, row: EvidenceRow) -> None:
+        """Keep what is on disk of an event; a row that is there keeps its protection."""
+        await self._call(self._opened().save_evidence, row)
+
+    async def protect_evidence(self, event_id: str, protected: bool) -> bool:
+        """Keep an event's evidence from quota and age, or no longer; False if there is none."""
+        return await self._call(self._opened().protect_evidence, event_id, protected)
+
+    async def delete_evidence(self, event_id: str) -> None:
+        """Forget what was on disk of an event."""
+        await self._call(self._opened().delete_evidence, event_id)
+
+    def log_change(self, change: SettingChange) -> None:
+        """Hand over a change of a setting, to be written soon; does not wait."""
+        self._opened()
+        if len(self._changes) >= CHANGES_WAITING:
+            log.error("change of setting not written", camera=change.camera, key=change.key)
+            return
+        self._changes.append(change)
+        if self._write_due is None:
+            self._write_later()
 
     # -- the outbox --------------------------------------------------------------------------
 
@@ -152,7 +197,7 @@ class StoreThread:
         # Before the look, so that a message that comes during it wakes the next wait.
         changed.clear()
         try:
-            rows = await self._call(self._opened().outbox_head, limit, channel)
+            rows = await asyncio.shield(self._urgently(self._opened().outbox_head, limit, channel))
         except BaseException:
             changed.set()
             raise
@@ -162,52 +207,21 @@ class StoreThread:
 
     async def outbox_delete(self, row_ids: Sequence[int]) -> None:
         """Forget messages that were delivered."""
-        await self._call(self._opened().outbox_delete, row_ids)
+        await asyncio.shield(self._urgently(self._opened().outbox_delete, row_ids))
 
-    async def outbox_size(self) -> int:
-        """Return how many messages are still to be delivered."""
-        return await self._call(self._opened().outbox_size)
+    async def outbox_size(self, channel: str = MQTT) -> int:
+        """Return how many messages of a channel are still to be delivered."""
+        return await self._call(self._opened().outbox_size, channel)
 
-    # -- reading -----------------------------------------------------------------------------
-
-    async def verdicts(
-        self, camera: CameraName, since_seconds: float, until_seconds: float
-    ) -> list[Verdict]:
-        """Return the verdicts whose footage overlaps [since, until)."""
-        self._write_verdicts()
-        return await self._call(self._opened().verdicts, camera, since_seconds, until_seconds)
-
-    async def coverage(self, camera: CameraName, since_ms: int, until_ms: int) -> list[Interval]:
-        """Return the intervals that overlap [since, until), whole."""
-        return await self._call(self._opened().coverage, camera, since_ms, until_ms)
-
-    async def events(
-        self,
-        camera: CameraName | None = None,
-        since_seconds: float | None = None,
-        limit: int = 1000,
-    ) -> list[Event]:
-        """Return the newest events that were going on at or after `since`, newest last."""
-        return await self._call(self._opened().events, camera, since_seconds, limit)
-
-    async def event(self, event_id: str) -> Event | None:
-        """Return an event as it is now, or None."""
-        return await self._call(self._opened().event, event_id)
-
-    async def open_events(self) -> list[Event]:
-        """Return the events without an end, oldest first."""
-        return await self._call(self._opened().open_events)
-
-    async def cameras(self) -> list[CameraName]:
-        """Return the names of all cameras that anything is known of."""
-        self._write_verdicts()
-        return await self._call(self._opened().cameras)
-
-    async def setting(self, key: str) -> str | None:
-        """Return what an operator set at run time, or None."""
-        return await self._call(self._opened().setting, key)
+    async def ask(self, question: Callable[[Records], T]) -> T:
+        """Ask several things at once, with nothing written in between; must take milliseconds."""
+        self._write_waiting()
+        return await self._call(question, self._opened())
 
     # -- the thread --------------------------------------------------------------------------
+
+    def _reading(self) -> Records:
+        return self._opened()
 
     async def _call(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         # Shielded, because cancelling would otherwise take back a call that has not begun.
@@ -216,8 +230,16 @@ class StoreThread:
     def _submit(
         self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> asyncio.Future[T]:
-        loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self._thread, partial(method, *args, **kwargs))
+        return self._run_in(self._thread, partial(method, *args, **kwargs))
+
+    def _urgently(
+        self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]:
+        return self._run_in(self._thread.urgent, partial(method, *args, **kwargs))
+
+    @staticmethod
+    def _run_in(executor: Executor, call: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(executor, call)
 
     def _changed(self, channel: str) -> asyncio.Event:
         if channel not in self._outbox_changed:
@@ -242,10 +264,10 @@ class StoreThread:
         if self._writing and not self._writing.done():
             self._write_later()  # the disk is slow: don't pile up work for it
         else:
-            self._write_verdicts()
+            self._write_waiting()
 
-    def _write_verdicts(self) -> None:
-        """Give the waiting verdicts to the thread, ahead of the call that comes next."""
+    def _write_waiting(self) -> None:
+        """Give what waits to the thread, ahead of the call that comes next."""
         if self._write_due:
             self._write_due.cancel()
             self._write_due = None
@@ -253,8 +275,16 @@ class StoreThread:
             verdicts, self._verdicts = self._verdicts, []
             self._writing = self._submit(self._opened().save_verdicts, verdicts)
             self._writing.add_done_callback(partial(self._on_written, len(verdicts)))
+        if self._changes:
+            changes, self._changes = self._changes, []
+            self._submit(self._opened().log_changes, changes).add_done_callback(_say_unwritten)
 
     def _on_written(self, count: int, writing: asyncio.Future[None]) -> None:
         if error := writing.exception():
             self._verdicts_dropped += count
             log.error("verdicts not written", count=count, reason=str(error))
+
+
+def _say_unwritten(writing: asyncio.Future[None]) -> None:
+    if error := writing.exception():
+        log.error("changes of settings not written", reason=str(error))

@@ -38,6 +38,9 @@ class Frame:
     recording's own start (file)."""
     captured_seconds: float
     """Host monotonic clock when decoding of the picture ended; every latency counts from here."""
+    ignored: npt.NDArray[np.bool_] | None = None
+    """Pixels that were made grey because they are not to be judged, shape (height, width),
+    read-only; None if there are none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,6 +234,71 @@ class Interval:
     """Unix time in whole milliseconds, so that sums are exact."""
     end_ms: int
     coverage: Coverage
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a person said of an event."""
+
+    event_id: str
+    camera: CameraName
+    correct: bool
+    """True: rightly an event. False: a false alarm."""
+    note: str
+    """The person's words, often empty."""
+    given_by: Literal["page", "mqtt", "cli"]
+    given_seconds: float
+    """Unix time."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRow:
+    """What is on disk of one event."""
+
+    event_id: str
+    camera: CameraName
+    state: Literal["recording", "ready", "failed"]
+    detail: str
+    """Why it failed, with the cure; else empty."""
+    folder: str
+    """Where the files lie, below the folder of evidence: "front/2026-11-21"."""
+    size_bytes: int
+    """Of all its files together."""
+    created_seconds: float
+    """Unix time."""
+    protected: bool = False
+    """A person keeps it: neither quota nor age takes it away."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreBucket:
+    """The scores of the clips that end within one stretch of a camera's time; at least one."""
+
+    start_seconds: float
+    """Unix time, included."""
+    end_seconds: float
+    """Unix time, excluded."""
+    highest: float
+    lowest: float
+    mean: float
+    threshold: float
+    """The highest in force meanwhile."""
+    clips: int
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChange:
+    """From when on a camera was judged by another value of one of its settings."""
+
+    camera: CameraName
+    key: str
+    """"enabled", "threshold", "snooze_seconds", or a key of `[events]`."""
+    value: str
+    """As it is written in commands and settings: "true", "0.5", "600"."""
+    at_seconds: float
+    """Unix time."""
+    by: Literal["settings", "mqtt", "page", "cli"]
+    """`settings`: what the file says, when the service starts or reads it anew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,23 @@ from hypothesis import strategies as st
 
 from edgewatch.pipeline.errors import StoreError
 from edgewatch.pipeline.store import OutboxRow, Store
-from edgewatch.pipeline.types import CameraName, Coverage, Evidence, Interval
+from edgewatch.pipeline.types import (
+    CameraName,
+    Coverage,
+    Evidence,
+    EvidenceRow,
+    Feedback,
+    Interval,
+)
 from tests.fakes.clips import FRONT, make_verdict
 from tests.fakes.events import make_event, make_message
 
 YARD = CameraName("yard")
 EVERYTHING = (0.0, 1e12)
 TO_VERSION_1 = """
-DROP TABLE evidence; DROP TABLE feedback; DROP INDEX verdict_scores; DROP INDEX events_by_camera;
+DROP TABLE evidence; DROP TABLE feedback; DROP TABLE setting_changes; DROP INDEX verdict_scores;
+DROP TABLE score_minutes; DROP INDEX events_by_camera; DROP INDEX events_by_start;
+ALTER TABLE events DROP COLUMN suppressed; CREATE INDEX events_by_start ON events (start_seconds);
 DROP INDEX outbox_by_channel; ALTER TABLE outbox DROP COLUMN channel;
 ALTER TABLE verdicts DROP COLUMN prompt_hash; PRAGMA user_version = 1"""
 
@@ -103,7 +112,8 @@ class TestOpening:
     def test_older_schema_is_brought_up_to_date_with_what_it_holds(self, path: Path) -> None:
         with Store(path) as store:
             save(store, "a")
-            held = store.events()
+            store.save_verdicts([make_verdict(1_000.0, 0.3), make_verdict(1_001.0, 0.5)])
+            held, day = store.events(), store.timeline(FRONT, 0.0, 86_400.0, 24)
         db = sqlite3.connect(path)
         db.executescript(TO_VERSION_1)
         db.close()
@@ -111,7 +121,8 @@ class TestOpening:
             Store.open_readonly(path)
         with Store(path) as store:
             assert store.events() == held
-            store.save_verdicts([])
+            assert store.timeline(FRONT, 0.0, 86_400.0, 24) == day
+            assert [one.clips for one in day] == [2]
         Store.open_readonly(path).close()
 
     def test_database_of_another_program_is_refused_untouched(self, path: Path) -> None:
@@ -384,19 +395,37 @@ class TestPruning:
         store.save_event(make_event("old", 10.0, end_seconds=40.0))
         store.save_event(make_event("kept", 10.0, end_seconds=60.0))
         store.save_event(make_event("open", 10.0), [make_message(make_event("open"))])
-        assert store.prune(records_before_seconds=150.0, events_before_seconds=50.0) == 3
+        assert store.prune(records_before_seconds=150.0, events_before_seconds=50.0) == 4
         assert store.prune(records_before_seconds=150.0, events_before_seconds=50.0) == 0
         assert [one.end_seconds for one in store.verdicts(FRONT, *EVERYTHING)] == [200.0]
         assert [one.coverage for one in store.coverage(YARD, 0, 10**9)] == ["offline"]
         assert {event.event_id for event in store.events()} == {"kept", "open"}
         assert store.outbox_size() == 1
 
+    def test_an_event_whose_evidence_is_protected_stays_with_what_was_said_of_it(
+        self, store: Store
+    ) -> None:
+        for event_id in ("kept", "gone", "bare"):
+            store.save_event(make_event(event_id, 10.0, end_seconds=20.0))
+            store.set_feedback(Feedback(event_id, FRONT, True, "", "page", 30.0))
+        for event_id in ("kept", "gone"):
+            store.save_evidence(
+                EvidenceRow(event_id, FRONT, "ready", "", "front/2026-11-21", 1, 20.0)
+            )
+        store.protect_evidence("kept", True)
+        assert store.prune(records_before_seconds=0.0, events_before_seconds=100.0) == 2
+        assert [event.event_id for event in store.events()] == ["kept"]
+        assert [one.event_id for one in store.feedback_since(FRONT, 0.0)] == ["kept"]
+        store.protect_evidence("kept", False)
+        assert store.prune(records_before_seconds=0.0, events_before_seconds=100.0) == 1
+
     def test_much_goes_in_bounded_parts(self, store: Store) -> None:
         store.save_verdicts([make_verdict(number / 10, 0.1) for number in range(6_000)])
         parts = [
-            store.prune(records_before_seconds=1e9, events_before_seconds=0.0) for _ in range(3)
+            store.prune(records_before_seconds=1e9, events_before_seconds=0.0) for _ in range(4)
         ]
-        assert parts == [5_000, 1_000, 0]
+        assert parts == [2_010, 2_000, 2_000, 0]  # with the ten minutes that they lie in
+        assert not store.verdicts(FRONT, *EVERYTHING)
 
 
 class TestSettings:
