@@ -20,6 +20,11 @@ from edgewatch.pipeline.types import (
 PEAK_STEP = 0.05
 """An open event is sent again when its peak score has risen by this much."""
 
+HOLD_TIMES = 4
+"""Scores between `close_below` and the threshold hold an event open for at most this many times
+`close_after_seconds` after its last anomalous clip: a camera whose usual score lies there would
+otherwise have one event for ever, and nobody would be told of the next."""
+
 NewId = Callable[[float], str]
 """Makes an event id from the Unix time at which the event opens."""
 
@@ -31,6 +36,8 @@ class EventRules:
     open_after: int = 2
     open_within: int = 3
     close_after_seconds: float = 15.0
+    close_below: float | None = None
+    """Score below which an open event is quiet; None, or above the threshold: the threshold."""
     cooldown_seconds: float = 60.0
     stale_seconds: float = 30.0
     """Without a verdict for this long, nothing is known of the camera any more."""
@@ -42,6 +49,8 @@ class _Incident:
 
     event: Event
     last_anomalous_seconds: float
+    last_lively_seconds: float
+    """End of the last clip that was not quiet: anomalous, or not below `close_below`."""
     sent_peak: float
 
 
@@ -108,7 +117,7 @@ class EventPolicy:
             events += self._open_if_due(verdict)
         elif verdict.anomalous:
             events += self._continue(verdict)
-        elif now_seconds - self._open.last_anomalous_seconds >= self._rules.close_after_seconds:
+        elif self._is_over(self._open, verdict):
             events += self._end("quiet", verdict.score)
         self._change_state(now_seconds, verdict.score)
         return events
@@ -165,7 +174,8 @@ class EventPolicy:
             replay=self._replay,
         )
         self._recent.clear()
-        self._open = _Incident(event, verdict.end_seconds, event.peak_score)
+        end_seconds = verdict.end_seconds
+        self._open = _Incident(event, end_seconds, end_seconds, event.peak_score)
         self._note_alert(event, verdict.end_seconds)
         return [event]
 
@@ -181,14 +191,36 @@ class EventPolicy:
         )
         if verdict.score > event.peak_score:
             event = replace(event, peak_score=verdict.score, peak_clip_id=verdict.clip_id)
-        self._open = replace(incident, event=event, last_anomalous_seconds=verdict.end_seconds)
-        if event.suppressed_by and not self._suppression(verdict.end_seconds):
-            promoted = self._step("new", suppressed_by=None)
-            self._note_alert(promoted, verdict.end_seconds)
+        end_seconds = verdict.end_seconds
+        if event.suppressed_by:
+            # A snooze may end within the cooldown, or begin: what holds now is what is on record
+            event = replace(event, suppressed_by=self._suppression(end_seconds))
+        self._open = replace(
+            incident,
+            event=event,
+            last_anomalous_seconds=end_seconds,
+            last_lively_seconds=end_seconds,
+        )
+        if incident.event.suppressed_by and not event.suppressed_by:
+            promoted = self._step("new")
+            self._note_alert(promoted, end_seconds)
             return [promoted]
         if event.peak_score - incident.sent_peak >= PEAK_STEP:
             return [self._step("update")]
         return []
+
+    def _is_over(self, incident: _Incident, verdict: Verdict) -> bool:
+        """Take a clip that is not anomalous; True if the event ends with it."""
+        now_seconds, rules = verdict.end_seconds, self._rules
+        quiet_below = verdict.threshold if rules.close_below is None else rules.close_below
+        if verdict.score >= quiet_below:
+            self._open = incident = replace(incident, last_lively_seconds=now_seconds)
+        quiet_seconds = now_seconds - incident.last_lively_seconds
+        held_seconds = now_seconds - incident.last_anomalous_seconds
+        return (
+            quiet_seconds >= rules.close_after_seconds
+            or held_seconds >= HOLD_TIMES * rules.close_after_seconds
+        )
 
     def _end(self, ended_by: EndedBy, score: float) -> list[Event]:
         incident = self._open
@@ -246,6 +278,7 @@ class EventPolicy:
             self._open = replace(
                 self._open,
                 last_anomalous_seconds=self._open.last_anomalous_seconds - back_seconds,
+                last_lively_seconds=self._open.last_lively_seconds - back_seconds,
             )
 
     def _forget(self, now_seconds: float) -> None:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,26 @@ from rich.text import Text
 
 from edgewatch.config.settings import load_settings
 from edgewatch.daemon.exits import EX_OK
+from edgewatch.pipeline.evidence.gone import is_gone
 from edgewatch.pipeline.messages import event_payload
 from edgewatch.pipeline.records import Records
 from edgewatch.pipeline.store import Store
-from edgewatch.pipeline.types import CameraName, Event
+from edgewatch.pipeline.types import CameraName, Event, EvidenceRow, Feedback
 from edgewatch.tools.record_reading import exit_code_of
 from edgewatch.tools.times import HELP, joined, parse_time
 
 POLL_SECONDS = 1.0
-COLUMNS = ("start", "camera", "state", "peak", "clips", "seconds", "event", "description")
+COLUMNS = (
+    "start",
+    "camera",
+    "state",
+    "peak",
+    "clips",
+    "seconds",
+    "event",
+    "description",
+    "feedback",
+)
 
 _STATES = {
     None: "open",
@@ -120,21 +132,35 @@ def _tell(records: Records, options: argparse.Namespace) -> int:
         sys.stderr.write(f'nothing is on record of a camera "{camera}"; there are: {names}\n')
     latest = records.latest_change()
     events = records.events(camera, options.since, options.limit)
+    ids = [event.event_id for event in events]
+    said, on_disk = records.feedback_of(ids), records.evidence_of(ids)
+
+    def of(event: Event) -> Feedback | None:
+        return said.get(event.event_id)
+
+    def document(event: Event) -> dict[str, Any]:
+        return _document(event, of(event), on_disk.get(event.event_id))
+
     if options.json and not options.follow:
-        print(json.dumps([_document(event) for event in events], indent=2))
+        print(json.dumps([document(event) for event in events], indent=2))
         return EX_OK
     if options.json:
-        _print_lines(json.dumps(_document(event)) for event in events)
+        _print_lines(json.dumps(document(event)) for event in events)
     elif sys.stdout.isatty():
-        Console().print(_table(events) if events else "no events")
+        rows = [(event, _row(event, of(event))) for event in events]
+        Console().print(_table(rows) if rows else "no events")
     else:
-        _print_lines("\t".join(row) for row in [COLUMNS, *map(_row, events)])
+        rows_of_text = [_row(event, of(event)) for event in events]
+        _print_lines("\t".join(row) for row in [COLUMNS, *rows_of_text])
     if options.follow:
         never = threading.Event()
         steps = follow(records, latest, camera=camera, wait=lambda: not never.wait(POLL_SECONDS))
         _print_lines(
-            json.dumps(_document(event)) if options.json else "\t".join(_row(event))
+            json.dumps(_document(event, answer, records.evidence(event.event_id)))
+            if options.json
+            else "\t".join(_row(event, answer))
             for event in steps
+            for answer in [records.feedback(event.event_id)]
         )
     return EX_OK
 
@@ -144,12 +170,20 @@ def _print_lines(lines: Iterable[str]) -> None:
         print(line, flush=True)
 
 
-def _document(event: Event) -> dict[str, Any]:
-    """The event as MQTT has it, and whether it was sent."""
-    return {**event_payload(event), "suppressed_by": event.suppressed_by}
+def _document(event: Event, said: Feedback | None, row: EvidenceRow | None) -> dict[str, Any]:
+    """The event as MQTT has it, whether it was sent, what was said of it, what is on disk."""
+    gone = is_gone(event, row)
+    told = event_payload(replace(event, video=None, thumbnail=None) if gone else event)
+    return {
+        **told,
+        "evidence": {**told["evidence"], "gone": gone},
+        "suppressed_by": event.suppressed_by,
+        "feedback": said
+        and {"correct": said.correct, "note": said.note, "given_by": said.given_by},
+    }
 
 
-def _row(event: Event) -> tuple[str, ...]:
+def _row(event: Event, said: Feedback | None) -> tuple[str, ...]:
     """The event's columns, without what would break a line."""
     state = _STATES[event.ended_by]
     end = event.end_seconds
@@ -163,13 +197,14 @@ def _row(event: Event) -> tuple[str, ...]:
         "" if end is None else f"{end - event.start_seconds:.1f}",
         event.event_id,
         " ".join(event.description.split()),
+        "" if said is None else "true" if said.correct else "false",
     )
 
 
-def _table(events: Iterable[Event]) -> Table:
+def _table(rows: Iterable[tuple[Event, tuple[str, ...]]]) -> Table:
     table = Table(*COLUMNS, box=box.SIMPLE_HEAD)
-    for event in events:
+    for event, row in rows:
         style = "bold red" if event.end_seconds is None else ""
         # As Text: a description may hold what rich would take for mark-up.
-        table.add_row(*(Text(cell) for cell in _row(event)), style=style)
+        table.add_row(*(Text(cell) for cell in row), style=style)
     return table

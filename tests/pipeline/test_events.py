@@ -9,7 +9,7 @@ from itertools import count, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgewatch.pipeline.events import EventPolicy, EventRules, interrupted
+from edgewatch.pipeline.events import HOLD_TIMES, EventPolicy, EventRules, interrupted
 from edgewatch.pipeline.types import Event
 from tests.fakes.clips import FRONT, make_verdict
 
@@ -92,6 +92,45 @@ class TestCourse:
         assert target.describe(new.event_id, "too late") == []
 
 
+class TestClosing:
+    """An open event is quiet only below `close_below`, where that is set."""
+
+    HELD = replace(RULES, close_below=0.3)
+
+    def test_a_score_that_wobbles_around_the_threshold_is_one_event(self) -> None:
+        wobble = [0.6, 0.6, *[0.4] * 7, 0.6, *[0.4] * 7, 0.6, 0.6]
+        assert [e.type for e in feed(policy(), wobble)] == ["new", "end", "new"]
+        assert [e.type for e in feed(policy(self.HELD), wobble)] == ["new"]
+
+    def test_it_ends_once_the_score_stayed_below_for_long_enough(self) -> None:
+        events = feed(policy(self.HELD), [0.6, 0.6, *[0.4] * 4, *[0.2] * 6])
+        assert [e.type for e in events] == ["new", "end"]
+        assert events[-1].ended_by == "quiet"
+
+    def test_it_still_ends_with_its_last_anomalous_clip_and_counts_no_other(self) -> None:
+        end = feed(policy(self.HELD), [0.6, 0.6, *[0.4] * 4, *[0.2] * 6])[-1]
+        assert end.end_seconds == T0 + STRIDE
+        assert end.clips == 2
+
+    def test_a_camera_that_always_scores_in_between_does_not_hold_it_for_ever(self) -> None:
+        target = policy(self.HELD)
+        feed(target, [0.6, 0.6])
+        longest_clips = round(HOLD_TIMES * RULES.close_after_seconds / STRIDE)
+        start = T0 + 2 * STRIDE
+        assert feed(target, [0.4] * (longest_clips - 1), start=start) == []
+        (end,) = feed(target, [0.4], start=start + (longest_clips - 1) * STRIDE)
+        assert (end.type, end.ended_by) == ("end", "quiet")
+
+    def test_a_score_in_between_opens_nothing(self) -> None:
+        assert feed(policy(self.HELD), [0.4] * 10) == []
+
+    def test_it_can_be_set_while_an_event_is_open(self) -> None:
+        target = policy()
+        feed(target, [0.6, 0.6])
+        target.change_rules(self.HELD)
+        assert feed(target, [0.4] * 10, start=T0 + 2 * STRIDE) == []
+
+
 class TestSuppression:
     def test_event_within_cooldown_is_recorded_and_not_sent(self) -> None:
         quiet = [0.1] * 7
@@ -116,6 +155,78 @@ class TestSuppression:
         target.snooze(T0 + 100)
         (event,) = feed(target, [0.9, 0.9])
         assert event.suppressed_by == "snooze"
+
+    def test_event_that_outlives_the_snooze_is_sent_then_with_its_true_start(self) -> None:
+        target = policy()
+        target.snooze(T0 + 10)
+        events = feed(target, [0.9] * 8)
+        assert [(e.type, e.suppressed_by) for e in events] == [("new", "snooze"), ("new", None)]
+        recorded, sent = events
+        assert (sent.event_id, sent.revision) == (recorded.event_id, 2)
+        assert sent.start_seconds == recorded.start_seconds < T0 + 10
+        assert sent.clips == 5
+
+    def test_event_whose_last_anomaly_lies_in_the_snooze_is_never_sent(self) -> None:
+        target = policy()
+        target.snooze(T0 + 10)
+        events = feed(target, [0.9, 0.9] + [0.1] * 10)
+        assert [(e.type, e.suppressed_by) for e in events] == [
+            ("new", "snooze"),
+            ("end", "snooze"),
+        ]
+
+    def test_snooze_that_is_lifted_in_mid_event_sends_it_with_the_next_anomaly(self) -> None:
+        target = policy()
+        target.snooze(T0 + 8 * 3600)
+        feed(target, [0.9, 0.9])
+        target.snooze(T0 + 2 * STRIDE)
+        (sent,) = feed(target, [0.9], start=T0 + 2 * STRIDE)
+        assert (sent.type, sent.suppressed_by) == ("new", None)
+
+    def test_event_that_was_sent_is_told_to_its_end_through_a_snooze(self) -> None:
+        """Who was told of its beginning must be told of its end."""
+        target = policy()
+        feed(target, [0.6, 0.6])
+        target.snooze(T0 + 3600)
+        events = feed(target, [0.9] + [0.1] * 7, start=T0 + 2 * STRIDE)
+        assert [(e.type, e.suppressed_by) for e in events] == [("update", None), ("end", None)]
+
+    def test_snooze_that_ends_within_the_cooldown_leaves_the_event_to_the_cooldown(self) -> None:
+        target = policy()
+        feed(target, [0.9, 0.9] + [0.1] * 7)
+        start = T0 + 9 * STRIDE
+        target.snooze(start + 10)
+        events = feed(target, [0.6, 0.6, 0.6, 0.6, 0.6, 0.7], start=start)
+        assert [(e.type, e.suppressed_by) for e in events] == [
+            ("new", "snooze"),
+            ("update", "cooldown"),
+        ]
+
+    def test_what_was_suppressed_begins_no_cooldown(self) -> None:
+        target = policy()
+        target.snooze(T0 + 20)
+        feed(target, [0.9, 0.9] + [0.1] * 7)
+        (event,) = feed(target, [0.9, 0.9], start=T0 + 9 * STRIDE)
+        assert event.suppressed_by is None
+
+    def test_cooldown_counts_from_the_moment_a_suppressed_event_was_sent(self) -> None:
+        target = policy()
+        target.snooze(T0 + 30)
+        first = feed(target, [0.9] * 13 + [0.1] * 7)
+        sent_seconds = T0 + 12 * STRIDE
+        assert [e.type for e in first] == ["new", "new", "end"]
+        (second,) = feed(target, [0.9, 0.9], start=sent_seconds + 60 - 2 * STRIDE)
+        assert second.suppressed_by == "cooldown"
+        (sent,) = feed(target, [0.9], start=sent_seconds + 60)
+        assert (sent.type, sent.suppressed_by) == ("new", None)
+
+    def test_cooldown_goes_on_while_nobody_watches(self) -> None:
+        """As at the end of a schedule's window: the alert before it still counts after it."""
+        target = policy()
+        feed(target, [0.9, 0.9])
+        target.lose(T0 + 5, "disabled")
+        (event,) = feed(target, [0.9, 0.9], start=T0 + 30)
+        assert event.suppressed_by == "cooldown"
 
 
 class TestLoss:
@@ -184,6 +295,7 @@ rules = st.builds(
     open_after=st.integers(1, 3),
     open_within=st.integers(3, 6),
     close_after_seconds=st.floats(0, 30),
+    close_below=st.none() | st.floats(0.01, 1),
     cooldown_seconds=st.floats(0, 120),
     stale_seconds=st.floats(5, 60),
 )
@@ -280,6 +392,30 @@ class TestLaws:
             events = target.judge(make_verdict(now, score))
             alerts += [now for e in events if e.type == "new" and not e.suppressed_by]
         assert all(b - a >= rule.cooldown_seconds for a, b in pairwise(alerts))
+
+    @given(rules, st.lists(st.tuples(st.floats(0, 1), st.sampled_from([2.5, 5.0])), max_size=80))
+    def test_no_event_outlives_its_last_anomaly_by_more_than_it_may_be_held(
+        self, rule: EventRules, clips: list[tuple[float, float]]
+    ) -> None:
+        target, now, anomalous = policy(rule), T0, T0
+        for score, wait in clips:
+            now += wait
+            target.judge(make_verdict(now, score))
+            anomalous = now if score >= 0.5 else anomalous
+            if target.open_event:
+                assert now - anomalous < max(HOLD_TIMES * rule.close_after_seconds, 1e-9)
+
+    @given(rules, st.lists(st.tuples(st.floats(0, 1), st.sampled_from([2.5, 61.0])), max_size=80))
+    def test_to_close_below_the_threshold_or_not_at_all_is_the_same(
+        self, rule: EventRules, clips: list[tuple[float, float]]
+    ) -> None:
+        """Without `close_below`, the rules are what they were before there was such a key."""
+        plain, same = (policy(replace(rule, close_below=below)) for below in (None, 0.5))
+        now = T0
+        for score, wait in clips:
+            now += wait
+            verdict = make_verdict(now, score)
+            assert plain.judge(verdict) == same.judge(verdict)
 
     @given(rules, steps)
     def test_state_is_normal_only_right_after_a_verdict(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgewatch.pipeline.store import Store
-from edgewatch.pipeline.types import CameraName, Event
+from edgewatch.pipeline.types import CameraName, Event, EvidenceRow, Feedback
 from edgewatch.tools.events import follow, main
 
 NOON_SECONDS = 1_795_262_400.0
@@ -68,7 +68,7 @@ class TestList:
         assert header[1:4] == ["camera", "state", "peak"]
         assert front[1:] == [
             "front", "open", "0.91", "2", "", "0190-front",
-            "impact lower left, 3.1 times [bold]the usual[/bold]",
+            "impact lower left, 3.1 times [bold]the usual[/bold]", "",
         ]  # fmt: skip
         assert back[1:6] == [
             "back", "ended: camera lost, not sent (cooldown)", "0.91", "2", "12.5"
@@ -81,6 +81,33 @@ class TestList:
         front, back = json.loads(capsys.readouterr().out)
         assert (front["event_id"], front["end"], front["schema"]) == ("0190-front", None, 1)
         assert (back["ended_by"], back["suppressed_by"]) == ("camera_lost", "cooldown")
+
+    def test_what_was_said_of_an_event_is_shown(
+        self, config: str, store: Store, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        store.set_feedback(
+            Feedback("0190-front", CameraName("front"), False, "a bird", "page", NOON_SECONDS)
+        )
+        assert main([config, "--json"]) == 0
+        front, back = json.loads(capsys.readouterr().out)
+        assert front["feedback"] == {"correct": False, "note": "a bird", "given_by": "page"}
+        assert back["feedback"] is None
+        assert main([config]) == 0
+        assert [line.split("\t")[-1] for line in capsys.readouterr().out.splitlines()] == [
+            "feedback", "false", ""
+        ]  # fmt: skip
+
+    def test_evidence_that_is_gone_is_told_and_named_no_more(
+        self, config: str, store: Store, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        store.save_event(replace(BACK, revision=2, video="back/x.mp4", thumbnail="back/x.jpg"))
+        store.save_evidence(EvidenceRow("0190-back", BACK.camera, "ready", "", "back", 1, 1.0))
+        kept = {"video": "back/x.mp4", "thumbnail": "back/x.jpg", "gone": False}
+        for expected in (kept, {"video": None, "thumbnail": None, "gone": True}):
+            assert main([config, "--json", "--camera", "back"]) == 0
+            (back,) = json.loads(capsys.readouterr().out)
+            assert back["evidence"] == expected
+            store.delete_evidence("0190-back")
 
     def test_camera_and_time_choose(self, config: str, capsys: pytest.CaptureFixture[str]) -> None:
         main([config, "--json", "--camera", "back"])
