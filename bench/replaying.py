@@ -29,7 +29,7 @@ from edgewatch.pipeline.engines.setup import EngineSetup
 from edgewatch.pipeline.playlist import Playlist, recording_feed
 from edgewatch.pipeline.types import CameraName
 from edgewatch.pipeline.wiring import assembled
-from edgewatch.tools.replay import PARALLEL_RECORDINGS
+from edgewatch.tools.playback import PARALLEL_RECORDINGS
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,38 +5,33 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
 from edgewatch.config.errors import ConfigError
 from edgewatch.config.settings import CameraPlan, Settings, load_settings
-from edgewatch.daemon.exits import EX_CONFIG, EX_FAILED, EX_OK, EX_SOFTWARE, EX_TEMPFAIL
+from edgewatch.daemon.exits import EX_CONFIG, EX_TEMPFAIL
 from edgewatch.daemon.lock import DataLock
 from edgewatch.daemon.logs import configure_logs
-from edgewatch.pipeline.clock import SystemClock
 from edgewatch.pipeline.engine_setup import engine_setup
 from edgewatch.pipeline.engines import create_engine
 from edgewatch.pipeline.errors import EngineFailed, StoreError
-from edgewatch.pipeline.playlist import Playlist, recording_feed
-from edgewatch.pipeline.recorder import Recorded, Recorder
-from edgewatch.pipeline.types import CameraName
-from edgewatch.pipeline.wiring import assembled
-from edgewatch.tools.labels import Labels, RecordingLabel, read_labels
+from edgewatch.pipeline.playlist import recording_feed
+from edgewatch.tools.compare import Side, Work, compare
+from edgewatch.tools.compare_report import write_comparison
+from edgewatch.tools.compare_table import print_comparison
+from edgewatch.tools.comparison import document
+from edgewatch.tools.labels import Labels, read_labels
+from edgewatch.tools.playback import Judged, Labelled, exit_code, play, replay_of
 from edgewatch.tools.progress import ReplayProgress
 from edgewatch.tools.recordings import Found, Recording, find_recordings
 from edgewatch.tools.report import prepare_folder, summary, write_report
-from edgewatch.tools.results import RecordingResult, Replay
 from edgewatch.tools.table import print_table
-
-PARALLEL_RECORDINGS = 2
-"""Decoders at work: one feeds the engine while the other reads ahead."""
 
 DESCRIPTION = """\
 Push recordings (files, folders, globs) through the same pipeline as live cameras. Nothing is
@@ -48,6 +43,7 @@ examples:
   edgewatch replay rides/ --labels rides/labels.csv  with accuracy, recall, AUC
   edgewatch replay rides/ --report out               out/report.html, verdicts.jsonl, …
   edgewatch replay drive.mp4 --camera front          with the settings of the camera "front"
+  edgewatch replay rides/ --settings other.toml      under both settings, side by side
   edgewatch replay drive.mp4 --publish               events go to <base>/replay/… on the broker
   edgewatch replay drive.mp4 --to /run/edgewatch/control.sock
                                                      judged by the daemon's loaded engine
@@ -58,20 +54,12 @@ exit codes: 0 all judged, 1 some file could not be read (the others are), 78 set
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """All that was found, and by what."""
-
-    recorded: dict[str, Recorded]
-    """By camera name."""
-    engine: str
-    dropped: int
-    interrupted: bool = False
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.settings and (options.to or options.publish):
+        parser.error("--settings compares here and in silence: leave out --to and --publish")
     configure_logs(default="error", stream=sys.stderr)
     console = Console(stderr=options.json)
     try:
@@ -84,9 +72,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = {one.camera: labels.for_file(one.path) for one in found.recordings}
         if options.labels and found.recordings and not any(known.values()):
             sys.stderr.write(f"{options.labels}: none of its rows names a recording given here\n")
+        if options.settings:
+            return _compare(options, settings, plan, found, known)
         started_seconds = time.monotonic()
         judged = _judge(options, settings, plan, found)
-        replay = _replay(settings, plan, found, known, judged, time.monotonic() - started_seconds)
+        replay = replay_of(settings, plan, found, known, judged, time.monotonic() - started_seconds)
         page = write_report(replay, options.report) if options.report else None
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
@@ -100,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_table(replay, console)
         if page:
             console.print(f"report: {page}", highlight=False, soft_wrap=True)
-    return _exit_code(replay, judged)
+    return exit_code(replay, judged)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -123,6 +113,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--report", type=Path, metavar="DIR", help="write the report's files here")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    parser.add_argument(
+        "--settings",
+        type=Path,
+        metavar="OTHER",
+        help="judge under these settings as well, and show both side by side",
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--publish", action="store_true", help="publish under <base>/replay/ on the broker"
@@ -131,6 +127,38 @@ def _parser() -> argparse.ArgumentParser:
         "--to", type=Path, metavar="SOCKET", help="hand over to the daemon behind this socket"
     )
     return parser
+
+
+def _compare(
+    options: argparse.Namespace,
+    settings: Settings,
+    plan: CameraPlan,
+    found: Found,
+    labels: Labelled,
+) -> int:
+    """Judge under both settings. Raises ConfigError, EngineFailed, StoreError."""
+    other = load_settings(options.settings)
+    sides = (
+        Side(str(settings.source or "built-in defaults"), settings, plan),
+        Side(str(options.settings), other, other.plan_for(options.camera)),
+    )
+    comparison, *judged = compare(
+        *sides, Work(found, labels, options.speed, _progress_is_shown(options))
+    )
+    page = write_comparison(comparison, options.report) if options.report else None
+    if options.json:
+        print(json.dumps(document(comparison), allow_nan=False))
+    else:
+        console = Console()
+        print_comparison(comparison, console)
+        if page:
+            console.print(f"report: {page}", highlight=False, soft_wrap=True)
+    replays = comparison.first, comparison.second
+    return max(exit_code(replay, one) for replay, one in zip(replays, judged, strict=True))
+
+
+def _progress_is_shown(options: argparse.Namespace) -> bool:
+    return sys.stderr.isatty() and not options.json
 
 
 def _speed(text: str) -> float | None:
@@ -171,94 +199,13 @@ async def _judge_here(
     options: argparse.Namespace,
 ) -> Judged:
     """Judge in this process. Raises EngineFailed, StoreError."""
-    recorded: dict[str, Recorded] = {}
-
-    def keep(one: Recorded) -> None:
-        recorded[one.camera] = one
-
-    shown = sys.stderr.isatty() and not options.json
-    progress = ReplayProgress(len(recordings)) if shown else None
-    async with assembled(
+    return await play(
         settings,
         create_engine(engine_setup(settings, baseline_dir=None)),
-        clock=SystemClock(),
+        [recording_feed(plan, one.path, one.camera, options.speed) for one in recordings],
         store_path=settings.service.data_dir / "replay.db" if options.publish else None,
-        publish="replay" if options.publish else None,
-    ) as pipeline:
-        playlist = Playlist(
-            pipeline.flow,
-            [recording_feed(plan, one.path, one.camera, options.speed) for one in recordings],
-            parallel=PARALLEL_RECORDINGS,
-            observers=[Recorder(keep), *([progress] if progress else [])],
-        )
-        interrupted = asyncio.Event()
-
-        def interrupt() -> None:
-            interrupted.set()
-            playlist.cancel()
-            pipeline.flow.stop()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, interrupt)
-        playlist.start()
-        with progress or nullcontext():
-            await pipeline.run()
-        drops = pipeline.stats.snapshot(0.0).drops
-        return Judged(
-            recorded, pipeline.judge.engine.name, sum(drops.values()), interrupted.is_set()
-        )
-
-
-def _replay(
-    settings: Settings,
-    plan: CameraPlan,
-    found: Found,
-    labels: Mapping[CameraName, RecordingLabel | None],
-    judged: Judged,
-    wall_seconds: float,
-) -> Replay:
-    return Replay(
-        results=tuple(
-            _result(one, judged.recorded.get(one.camera), labels[one.camera])
-            for one in found.recordings
-        ),
-        engine=judged.engine,
-        wall_seconds=wall_seconds,
-        finished_seconds=time.time(),
-        open_after=plan.events.open_after,
-        dropped=judged.dropped,
-        not_found=found.failed,
-        settings={
-            "engine.kind": settings.engine.kind,
-            "engine.threshold": plan.threshold,
-            **{f"clips.{key}": value for key, value in plan.clips.model_dump().items()},
-            **{f"events.{key}": value for key, value in plan.events.model_dump().items()},
-        },
+        progress=ReplayProgress(len(recordings)) if _progress_is_shown(options) else None,
     )
-
-
-def _result(
-    recording: Recording, recorded: Recorded | None, label: RecordingLabel | None
-) -> RecordingResult:
-    if recorded is None:
-        return RecordingResult(
-            recording, error="not judged: the replay was interrupted", label=label
-        )
-    return RecordingResult(
-        recording=recording,
-        verdicts=recorded.verdicts,
-        events=recorded.events,
-        source=recorded.info,
-        error=recorded.error,
-        label=label,
-        worst=recorded.worst,
-    )
-
-
-def _exit_code(replay: Replay, judged: Judged) -> int:
-    if any(one.engine_failed for one in judged.recorded.values()):
-        return EX_SOFTWARE
-    return EX_FAILED if replay.failed or judged.interrupted else EX_OK
 
 
 if __name__ == "__main__":

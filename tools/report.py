@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +46,18 @@ def write_report(replay: Replay, folder: Path) -> Path:
         "summary.json": (json.dumps(summary(replay), indent=2, allow_nan=False), "\n"),
         "report.html": (render_page(replay),),
     }
+    write_files(folder, files)
+    return folder / "report.html"
+
+
+def write_files(folder: Path, files: Mapping[str, Iterable[str]]) -> None:
+    """Write files by name, each whole or not at all. Raises ConfigError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, parts in files.items():
             _replace(folder / name, parts)
     except OSError as error:
         raise _unwritable(folder, error) from error
-    return folder / "report.html"
 
 
 def verdict_lines(replay: Replay) -> Iterator[Json]:
@@ -74,14 +79,14 @@ def verdict_lines(replay: Replay) -> Iterator[Json]:
                 "media_start_seconds": verdict.media_start_seconds,
                 "media_end_seconds": verdict.media_end_seconds,
             }
-            yield _rounded(place | payload)
+            yield rounded(place | payload)
 
 
 def event_lines(replay: Replay) -> Iterator[Json]:
     """Yield each step of each event as published, plus its file."""
     for result in replay.results:
         for event in result.events:
-            yield _rounded({"file": result.recording.name} | event_payload(event))
+            yield rounded({"file": result.recording.name} | event_payload(event))
 
 
 def summary(replay: Replay) -> Json:
@@ -103,8 +108,8 @@ def summary(replay: Replay) -> Json:
         "notes": notes(replay),
         "results": [_result(one) for one in replay.results],
     }
-    rounded: Json = _rounded(document)
-    return rounded
+    plain: Json = rounded(document)
+    return plain
 
 
 def _result(result: RecordingResult) -> Json:
@@ -171,15 +176,15 @@ def _figure(figure: Figure) -> float | Json:
     return {"undefined": figure.reason} if figure.value is None else figure.value
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """Round every number, at any depth."""
     match value:
         case float():
             return round(value, DECIMALS)
         case dict():
-            return {key: _rounded(one) for key, one in value.items()}
+            return {key: rounded(one) for key, one in value.items()}
         case list() | tuple():
-            return [_rounded(one) for one in value]
+            return [rounded(one) for one in value]
     return value
 
 
