@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, get_args
@@ -87,10 +87,40 @@ class Topics:
         """The answer to a command, and what holds now."""
         return f"{self._root}/{camera}/settings"
 
+    def thumbnail(self, camera: str) -> str:
+        """The picture of the last event, as JPEG."""
+        return f"{self._root}/{camera}/thumbnail"
+
+    def retained_of(self, camera: str) -> tuple[str, ...]:
+        """Every topic on which the broker may keep something of a camera."""
+        return (
+            self.state(camera),
+            self.health(camera),
+            self.coverage(camera),
+            self.settings(camera),
+            self.thumbnail(camera),
+        )
+
+    def kind_of(self, topic: str) -> tuple[str, str]:
+        """Return (kind, camera) of one of these topics: ("stats", ""), ("verdict", "front").
+
+        The kind is the topic's last level; empty for a topic that is none of these.
+        """
+        if topic == self.status:
+            return "status", ""
+        if not topic.startswith(f"{self._root}/"):
+            return "", ""
+        camera, _, kind = topic.removeprefix(f"{self._root}/").rpartition("/")
+        return kind, camera
+
     @property
     def commands(self) -> str:
         """The filter to subscribe to for commands to any camera."""
         return f"{self.base}/+/set/+"
+
+    def command(self, camera: str, key: str) -> str:
+        """Where a camera takes a command."""
+        return f"{self.base}/{camera}/set/{key}"
 
     def command_of(self, topic: str) -> tuple[str, str] | None:
         """Return (camera, key) of a topic commands come in on; None if it is no such topic."""
@@ -233,11 +263,13 @@ def settings_payload(
     threshold: float,
     snoozed_until_seconds: float | None,
     now_seconds: float,
+    overridden: Sequence[str] = (),
     error: str | None = None,
 ) -> Payload:
     """Return the answer to a command: what holds now, and why the command changed nothing.
 
     `snoozed_until_seconds` and `now_seconds` are Unix times; a snooze that is over counts as none.
+    `overridden`: the keys that an operator set to something else than the file says.
     """
     until = snoozed_until_seconds
     left_seconds = max(0.0, until - now_seconds) if until is not None else 0.0
@@ -247,6 +279,7 @@ def settings_payload(
         "threshold": threshold,
         "snooze_seconds": round(left_seconds, 3),
         "snoozed_until": _iso_or_none(until) if left_seconds else None,
+        "overridden": list(overridden),
         "error": error,
     }
 
@@ -267,7 +300,9 @@ def command_value(key: str, payload: bytes) -> bool | float:
             return _number(key, text, most=1.0)
         case "snooze_seconds":
             return _number(key, text, most=MAX_SNOOZE_SECONDS)
-    raise ValueError(f"{key}: no such setting; there are enabled, threshold, snooze_seconds")
+    raise ValueError(
+        f"{key}: no such setting; there are enabled, threshold, snooze_seconds, feedback"
+    )
 
 
 def _switch(text: str) -> bool:

@@ -8,15 +8,21 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import aiomqtt
 import structlog
 
 from edgewatch.pipeline.clock import Clock
+from edgewatch.pipeline.envelope import envelope_of
 from edgewatch.pipeline.errors import DeliveryError, StoreError
 from edgewatch.pipeline.messages import OFFLINE, ONLINE, Topics
+from edgewatch.pipeline.mqtt_client import BrokerClient
+from edgewatch.pipeline.mqtt_inbox import Inbox, Reminder
 from edgewatch.pipeline.mqtt_link import (
+    ACK_TIMEOUT_SECONDS,
     BYE_TIMEOUT_SECONDS,
+    PROBE_SECONDS,
     Backoff,
     BrokerAddress,
     Failure,
@@ -25,12 +31,14 @@ from edgewatch.pipeline.mqtt_link import (
     failure_of,
     publish,
     subscribe,
+    trouble_of,
 )
+from edgewatch.pipeline.mqtt_version import Version, VersionChoice, Wanted
 from edgewatch.pipeline.outbox import Drain, Outbox
+from edgewatch.pipeline.retained import RetainedBoard
 
 LIVE_QUEUE = 1000
 """QoS 0 messages waiting for a slow broker; beyond it the oldest is dropped."""
-MAX_COMMAND_BYTES = 1024
 STEADY_SECONDS = 30.0
 """A connection that held this long ends a row of failures."""
 
@@ -55,20 +63,16 @@ class PublisherStatus:
     commands_ignored: int
     """Commands that were malformed, too long or retained."""
     reconnects: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    payload: bytes
-    """Empty: the broker is to forget the topic."""
-    qos: int
+    version: Version
+    """Of MQTT, on this connection or the next."""
 
 
 class Publisher:
     """Sends to one broker, for as long as `run` runs; every other method may be called any time.
 
     With replay topics nothing is retained, there is no status and no command is taken in.
-    `on_command` gets (camera, key, payload) as they came, on the event loop.
+    `on_command` gets (camera, key, payload) as they came, on the event loop; `on_bad_command`
+    (camera, key, why) of those that no payload could mend.
     """
 
     def __init__(
@@ -79,6 +83,9 @@ class Publisher:
         client_id: str,
         outbox: Outbox,
         on_command: Callable[[str, str, bytes], object],
+        on_bad_command: Callable[[str, str, str], object] = lambda *_: None,
+        reminder: Reminder | None = None,
+        version: Wanted = "3.1.1",
         clock: Clock,
         backoff: Backoff | None = None,
         draw: Callable[[], float] = random.random,
@@ -88,17 +95,22 @@ class Publisher:
         self._retains = not topics.replay
         self._client_id = client_id
         self._drain = Drain(outbox)
-        self._on_command = on_command
+        self._reminder = reminder
+        self._version = VersionChoice(version)
         self._clock = clock
         self._backoff = Backoff() if backoff is None else backoff
         self._draw = draw
 
-        self._kept: dict[str, _Kept] = {}
-        self._stale: dict[str, None] = {}
-        """Topics whose kept message this connection has not been told, oldest change first."""
-        self._kept_changed = asyncio.Event()
-        self._kept_lock = asyncio.Lock()
-
+        self.board = RetainedBoard(lasting=self._retains)
+        """What the broker keeps for us."""
+        self._inbox = Inbox(
+            topics,
+            on_command=on_command,
+            on_bad_command=on_bad_command,
+            reminder=reminder,
+            on_reminder=self.board.tell_again,
+            clock=clock,
+        )
         self._live: deque[tuple[str, bytes]] = deque()
         self._live_queued = asyncio.Event()
 
@@ -114,21 +126,16 @@ class Publisher:
         self._connections = 0
         self._dropped_away = 0
         self._dropped_full = 0
-        self._commands_ignored = 0
 
     # What the flow calls
 
     def retain(self, topic: str, payload: bytes, *, qos: int = 1) -> None:
         """Keep the topic's newest message at the broker: sent now and on each new connection."""
-        self._keep(topic, _Kept(payload, qos))
+        self.board.put(topic, payload, qos=qos)
 
     def forget(self, topic: str) -> None:
         """Make the broker forget what it keeps for a topic, if need be once it is back."""
-        if self._retains:
-            self._keep(topic, _Kept(b"", 1))
-        else:
-            self._kept.pop(topic, None)
-            self._stale.pop(topic, None)
+        self.board.take_down(topic)
 
     def send(self, topic: str, payload: bytes) -> None:
         """Send once, QoS 0; dropped and counted while there is no connection."""
@@ -150,8 +157,9 @@ class Publisher:
             published=self._drain.published,
             dropped_away=self._dropped_away,
             dropped_full=self._dropped_full,
-            commands_ignored=self._commands_ignored,
+            commands_ignored=self._inbox.ignored,
             reconnects=max(0, self._connections - 1),
+            version=self._version.version,
         )
 
     async def run(self) -> None:
@@ -178,24 +186,45 @@ class Publisher:
     async def _keep_connected(self) -> None:
         while not self._stopping.is_set():
             failure: Failure | None = None
+            at_once = False
             try:
-                await self._connection()
+                client = self._new_client()
+                await self._connection(client)
             except* (aiomqtt.MqttError, DeliveryError, OSError, UnicodeError) as errors:
                 # UnicodeError: a host name that cannot be looked up.
-                failure = failure_of(_first_of(errors), self._address)
+                error = _first_of(errors)
+                failure = failure_of(error, self._address)
+                if not isinstance(error, DeliveryError):
+                    at_once = self._is_other_version_due(error, client)
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 # A task group that loses its connection in the moment in which it is cancelled
                 # raises the loss alone (until Python 3.13): going on would swallow the other.
                 raise asyncio.CancelledError
-            if failure is not None:
+            if failure is not None and not at_once:
                 await self._back_off(failure)
 
-    async def _connection(self) -> None:
+    def _new_client(self) -> BrokerClient:
         will = None
         if self._retains:
             will = aiomqtt.Will(self._topics.status, OFFLINE, qos=1, retain=True)
-        client = client_for(self._address, client_id=self._client_id, will=will)
-        async with connected(client):
+        return client_for(
+            self._address,
+            client_id=self._client_id,
+            will=will,
+            version=self._version.version,
+            envelope=partial(envelope_of, self._topics),
+        )
+
+    def _is_other_version_due(self, error: BaseException, client: BrokerClient) -> bool:
+        """Say whether connecting failed for MQTT's version, and may do with another at once."""
+        if client.accepted:
+            return False
+        return self._version.failed(trouble_of(error, client))
+
+    async def _connection(self, client: BrokerClient) -> None:
+        limit_seconds = ACK_TIMEOUT_SECONDS if self._version.proven else PROBE_SECONDS
+        async with connected(client, limit_seconds=limit_seconds):
+            self._version.accepted()
             began_seconds = self._clock.monotonic_seconds()
             self._set_connected()
             try:
@@ -209,8 +238,8 @@ class Publisher:
                     self._failures = 0
                 self._set_disconnected()
 
-    async def _serve(self, client: aiomqtt.Client) -> None:
-        self._stale = dict.fromkeys(self._kept)
+    async def _serve(self, client: BrokerClient) -> None:
+        self.board.tell_all()
         async with asyncio.TaskGroup() as group:
             # Listening also finds out that the connection broke: a publish would only time out.
             tasks = [group.create_task(self._listen(client), name="mqtt listener")]
@@ -219,7 +248,7 @@ class Publisher:
             if self._retains:
                 await publish(client, self._topics.status, ONLINE, qos=1, retain=True)
             for name, work in (
-                ("mqtt retained", self._repeat(self._flush_kept, self._kept_changed, client)),
+                ("mqtt retained", self._repeat(self._flush_kept, self.board.changed, client)),
                 ("mqtt live", self._repeat(self._flush_live, self._live_queued, client)),
                 ("mqtt outbox", self._drain.run(client)),
             ):
@@ -229,7 +258,7 @@ class Publisher:
             for task in tasks:
                 task.cancel()
 
-    async def _finish(self, client: aiomqtt.Client) -> None:
+    async def _finish(self, client: BrokerClient) -> None:
         try:
             async with asyncio.timeout(self._drain_seconds):
                 await self._drain.flush(client)
@@ -243,7 +272,7 @@ class Publisher:
             await self._drain.delete_acknowledged()
         await self._say_offline(client, qos=1)
 
-    async def _say_offline(self, client: aiomqtt.Client, *, qos: int) -> None:
+    async def _say_offline(self, client: BrokerClient, *, qos: int) -> None:
         if not self._retains:
             return
         with suppress(aiomqtt.MqttError):
@@ -272,7 +301,12 @@ class Publisher:
         self._connections += 1
         self._since_seconds = self._clock.wall_seconds()
         self._detail = ""
-        log.info("broker connected", host=self._address.host, port=self._address.port)
+        log.info(
+            "broker connected",
+            host=self._address.host,
+            port=self._address.port,
+            mqtt=self._version.version,
+        )
 
     def _set_disconnected(self) -> None:
         self._connected = False
@@ -282,7 +316,7 @@ class Publisher:
 
     # Commands
 
-    async def _subscribe(self, client: aiomqtt.Client) -> None:
+    async def _subscribe(self, client: BrokerClient) -> None:
         if not self._retains:
             return
         if not await subscribe(client, self._topics.commands):
@@ -291,52 +325,33 @@ class Publisher:
                 "arrive; give this user the right to"
             )
             log.warning("commands refused", topic=self._topics.commands)
+        if self._reminder and not await subscribe(client, self._reminder.topic):
+            # Not a fault worth a state: what is retained reaches Home Assistant all the same.
+            log.info("reminders refused", topic=self._reminder.topic)
 
-    async def _listen(self, client: aiomqtt.Client) -> None:
+    async def _listen(self, client: BrokerClient) -> None:
         async for message in client.messages:
-            command = self._topics.command_of(message.topic.value)
-            payload = message.payload
-            # A retained command would be carried out again at each connection, for ever.
-            if (
-                command is None
-                or message.retain
-                or not isinstance(payload, bytes)
-                or len(payload) > MAX_COMMAND_BYTES
-            ):
-                self._commands_ignored += 1
-                log.warning("command ignored", topic=message.topic.value[:200])
-                continue
-            self._on_command(*command, payload)
+            payload = message.payload if isinstance(message.payload, bytes) else b""
+            self._inbox.take(message.topic.value, payload, retained=message.retain)
 
     # Retained and live messages
 
-    def _keep(self, topic: str, kept: _Kept) -> None:
-        self._kept[topic] = kept
-        self._stale.pop(topic, None)
-        self._stale[topic] = None
-        self._kept_changed.set()
+    async def _flush_kept(self, client: BrokerClient) -> None:
+        async def tell(topic: str, payload: bytes, qos: int) -> None:
+            await publish(client, topic, payload, qos=qos, retain=self._retains)
 
-    async def _flush_kept(self, client: aiomqtt.Client) -> None:
-        async with self._kept_lock:
-            while self._stale:
-                topic = next(iter(self._stale))
-                del self._stale[topic]
-                kept = self._kept[topic]
-                await publish(client, topic, kept.payload, qos=kept.qos, retain=self._retains)
-                told_for_good = not (kept.payload and self._retains)
-                if told_for_good and self._kept.get(topic) is kept:
-                    del self._kept[topic]
+        await self.board.flush(tell)
 
-    async def _flush_live(self, client: aiomqtt.Client) -> None:
+    async def _flush_live(self, client: BrokerClient) -> None:
         while self._live:
             topic, payload = self._live.popleft()
             await publish(client, topic, payload, qos=0)
 
     async def _repeat(
         self,
-        flush: Callable[[aiomqtt.Client], Awaitable[None]],
+        flush: Callable[[BrokerClient], Awaitable[None]],
         changed: asyncio.Event,
-        client: aiomqtt.Client,
+        client: BrokerClient,
     ) -> None:
         while True:
             changed.clear()

@@ -7,7 +7,7 @@ import logging
 import math
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,18 +16,25 @@ import aiomqtt
 from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edgewatch.pipeline.envelope import Envelope
 from edgewatch.pipeline.errors import DeliveryError
+from edgewatch.pipeline.mqtt_client import BrokerClient, connect_properties
+from edgewatch.pipeline.mqtt_version import Trouble, Version
 
 KEEPALIVE_SECONDS = 20
 ACK_TIMEOUT_SECONDS = 10.0
 """Longest wait for the broker's answer to anything; then the connection counts as dead."""
 BYE_TIMEOUT_SECONDS = 2.0
+PROBE_SECONDS = 3.0
+"""Longest wait for a broker of which it is not known whether it can read MQTT 5 at all."""
 MAX_IN_FLIGHT = 20
 """Messages of the outbox sent and not yet acknowledged."""
 
 # CONNACK codes as paho hands them over, whatever the protocol's version: wrong name or password,
 # not authorised. No other refusal is mended by correcting the settings.
 _CREDENTIALS_REFUSED = frozenset({4, 5, 134, 135})
+# Likewise: protocol version not supported; what some say instead: malformed, protocol error.
+_VERSION_REFUSED = frozenset({1, 132, 129, 130})
 
 # paho and aiomqtt say in the log what they also raise; the one who catches it reports it, once.
 _CLIENT_LOGGER = logging.getLogger("edgewatch.mqtt_client")
@@ -105,7 +112,13 @@ def failure_of(error: BaseException, address: BrokerAddress) -> Failure:
     if isinstance(error, DeliveryError):
         return Failure(str(error), refused=True)
     if isinstance(error, MqttConnectError):
-        code = error.rc.value if isinstance(error.rc, ReasonCode) else error.rc
+        code = _code(error)
+        if code in _VERSION_REFUSED:
+            return Failure(
+                f"the broker at {address} does not speak this version of MQTT ({error}); set "
+                'protocol = "auto" in [mqtt]',
+                refused=True,
+            )
         if code in _CREDENTIALS_REFUSED:
             who = repr(address.username) if address.username else "a client without a user name"
             return Failure(
@@ -120,22 +133,40 @@ def failure_of(error: BaseException, address: BrokerAddress) -> Failure:
     )
 
 
+def trouble_of(error: BaseException, client: BrokerClient) -> Trouble:
+    """Say whether the version may be why there was no connection."""
+    if isinstance(error, MqttConnectError):
+        return "version" if _code(error) in _VERSION_REFUSED else "other"
+    return "silent" if client.opened and not client.answered else "other"
+
+
 def client_for(
-    address: BrokerAddress, *, client_id: str, will: aiomqtt.Will | None = None
-) -> aiomqtt.Client:
+    address: BrokerAddress,
+    *,
+    client_id: str,
+    will: aiomqtt.Will | None = None,
+    version: Version = "3.1.1",
+    envelope: Callable[[str], Envelope] | None = None,
+) -> BrokerClient:
     """Make a client for one connection. Raises DeliveryError if TLS files cannot be loaded.
+
+    `envelope` says what goes around the payloads of a topic, with MQTT 5.
 
     A client is never used for a second connection: paho would send again, out of order, what the
     first one had in flight. The outbox does that.
     """
-    client = aiomqtt.Client(
+    newer = version == "5"
+    client = BrokerClient(
         address.host,
         address.port,
+        envelope=envelope if newer else None,
+        protocol=aiomqtt.ProtocolVersion.V5 if newer else aiomqtt.ProtocolVersion.V311,
+        properties=connect_properties() if newer else None,
         username=address.username,
         password=address.password,
         identifier=client_id,
         will=will,
-        clean_session=True,
+        clean_session=None if newer else True,
         keepalive=KEEPALIVE_SECONDS,
         # Unlimited here and limited by `_within`: aiomqtt limits with asyncio.wait_for, which
         # until Python 3.12 swallows a cancellation that meets the answer.
@@ -154,14 +185,21 @@ def client_for(
 
 
 @asynccontextmanager
-async def connected(client: aiomqtt.Client) -> AsyncIterator[None]:
+async def connected(
+    client: BrokerClient, *, limit_seconds: float = ACK_TIMEOUT_SECONDS
+) -> AsyncIterator[None]:
     """Connect, and say goodbye at the end however it came. Raises aiomqtt.MqttError.
 
     Not `async with client`: a goodbye that fails would raise in the place of a cancellation, and
     the cancelled task would go on.
     """
-    async with _within(ACK_TIMEOUT_SECONDS):
-        await client.__aenter__()
+    try:
+        async with _within(limit_seconds):
+            await client.__aenter__()
+    except BaseException:
+        client.abandon()
+        raise
+    client.accepted = True
     try:
         yield
     finally:
@@ -171,7 +209,7 @@ async def connected(client: aiomqtt.Client) -> AsyncIterator[None]:
 
 
 async def publish(
-    client: aiomqtt.Client,
+    client: BrokerClient,
     topic: str,
     payload: bytes,
     *,
@@ -184,7 +222,14 @@ async def publish(
     The message is on its way, behind all earlier ones, before this first waits.
     """
     async with _within(timeout_seconds):
-        await client.publish(topic, payload, qos=qos, retain=retain)
+        await client.publish(
+            topic,
+            payload,
+            qos=qos,
+            retain=retain,
+            # What only makes the broker forget a topic needs no envelope.
+            properties=client.properties_of(topic) if payload else None,
+        )
 
 
 async def subscribe(client: aiomqtt.Client, topics: str) -> bool:
@@ -201,3 +246,7 @@ async def _within(seconds: float) -> AsyncIterator[None]:
             yield
     except TimeoutError:
         raise aiomqtt.MqttError(f"no answer within {seconds:g} seconds") from None
+
+
+def _code(error: MqttConnectError) -> int | None:
+    return error.rc.value if isinstance(error.rc, ReasonCode) else error.rc

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Protocol
 
-import aiomqtt
 import structlog
 
 from edgewatch.pipeline.errors import StoreError
+from edgewatch.pipeline.mqtt_client import BrokerClient
 from edgewatch.pipeline.mqtt_link import MAX_IN_FLIGHT, publish
 
 ROWS_READ = 200
@@ -63,7 +63,7 @@ class Drain:
         self._lock = asyncio.Lock()
         self._acknowledged: list[int] = []
 
-    async def run(self, client: aiomqtt.Client) -> None:
+    async def run(self, client: BrokerClient) -> None:
         """Send what is there and what comes, over one connection, until cancelled."""
         while True:
             try:
@@ -73,7 +73,7 @@ class Drain:
                 log.warning("outbox cannot be read", detail=str(error))
                 await asyncio.sleep(STORE_RETRY_SECONDS)
 
-    async def flush(self, client: aiomqtt.Client) -> None:
+    async def flush(self, client: BrokerClient) -> None:
         """Send until the outbox is empty. Raises aiomqtt.MqttError, StoreError."""
         async with self._lock:
             # Before anything is read: what the broker has must not be sent a second time.
@@ -89,7 +89,7 @@ class Drain:
             await self._outbox.outbox_delete(row_ids)
             del self._acknowledged[: len(row_ids)]
 
-    async def _send(self, client: aiomqtt.Client, rows: Sequence[OutboxRow]) -> None:
+    async def _send(self, client: BrokerClient, rows: Sequence[OutboxRow]) -> None:
         """Send rows in order, a window of them ahead of the acknowledgements; wait for all."""
         waiting = {row.row_id for row in rows}
         window = asyncio.Semaphore(MAX_IN_FLIGHT)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
+
+from tests.homeassistant_schema import TOPIC_PATTERN, validate_device
+
+THUMBNAIL = "thumbnail"
+DISCOVERY = "discovery"
+"""Names of what is no JSON of ours: a JPEG, and a message to Home Assistant's rules."""
 
 _FOLDER = Path(__file__).parent.parent / "docs" / "mqtt"
 SCHEMAS: dict[str, dict[str, Any]] = {
@@ -26,6 +33,8 @@ def validate(name: str, value: object) -> None:
 
 def schema_of(topic: str, base: str = "edgewatch") -> str:
     """Return the name of the schema for a topic. Raises LookupError for a topic without one."""
+    if re.fullmatch(TOPIC_PATTERN, topic.removeprefix("homeassistant/")):
+        return DISCOVERY
     levels = topic.removeprefix(f"{base}/").split("/")
     if levels[0] == "replay":
         levels = levels[1:]
@@ -36,7 +45,7 @@ def schema_of(topic: str, base: str = "edgewatch") -> str:
             return "drill-event"
         case [_, "events"]:
             return "event"
-        case [_, "state" | "health" | "verdict" | "coverage" | "settings" as name]:
+        case [_, "state" | "health" | "verdict" | "coverage" | "settings" | "thumbnail" as name]:
             return name
         case [_, "set", key]:
             return f"set-{key}"
@@ -46,7 +55,13 @@ def schema_of(topic: str, base: str = "edgewatch") -> str:
 def validate_message(topic: str, payload: bytes, base: str = "edgewatch") -> Any:
     """Check a message against its topic's schema and return what it says."""
     name = schema_of(topic, base)
+    if name == THUMBNAIL:
+        assert payload.startswith(b"\xff\xd8\xff"), f"{topic} holds no JPEG"
+        return payload
     text = payload.decode("utf-8")
     value = text if name == "status" else json.loads(text)
-    validate(name, value)
+    if name == DISCOVERY:
+        validate_device(value)
+    else:
+        validate(name, value)
     return value

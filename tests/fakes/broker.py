@@ -32,6 +32,10 @@ class FakeBroker:
         self.port = 0
         self.connack_code = 0
         self.suback_code = 1
+        self.most_version = 4
+        """Protocol level above which a CONNECT is turned away; 4 is MQTT 3.1.1."""
+        self.tells_version = True
+        """Whether it says so, or only hangs up."""
         self.manners: Callable[[Received], Manners] = lambda _: "acknowledge"
         self.received: list[Received] = []
         self.subscribed: list[str] = []
@@ -69,6 +73,11 @@ class FakeBroker:
         async with asyncio.timeout(10.0), self._changed:
             await self._changed.wait_for(holds)
 
+    @property
+    def versions(self) -> list[int]:
+        """Protocol level of each CONNECT."""
+        return [body[6] for body in self.connects]
+
     def payloads(self, topic: str) -> list[bytes]:
         return [message.payload for message in self.received if message.topic == topic]
 
@@ -88,6 +97,11 @@ class FakeBroker:
     def _answer(self, kind: int, flags: int, body: bytes, writer: asyncio.StreamWriter) -> None:
         if kind == CONNECT:
             self.connects.append(body)
+            if body[6] > self.most_version:
+                if self.tells_version:
+                    writer.write(_packet(CONNACK, b"\x00\x01"))
+                writer.close()
+                return
             writer.write(_packet(CONNACK, bytes([0, self.connack_code])))
         elif kind == PUBLISH:
             self._take(flags, body, writer)

@@ -38,6 +38,7 @@ RETAINED = {
     "edgewatch/stats",
     *(f"edgewatch/front/{kind}" for kind in ("state", "health", "settings", "coverage")),
 }
+DISCOVERY = "homeassistant/device/edgewatch/front/config"
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ async def test_broker_stopped_for_a_while_loses_no_event_and_gets_its_retained_t
             await heard.until(lambda: len(heard.payloads(VERDICTS)) > judged)
             topics = {topic for topic, _ in heard.messages[before:]}
             assert topics >= RETAINED
-            assert set(await retained_at(broker.port)) == RETAINED
+            assert set(await retained_at(broker.port)) == RETAINED | {DISCOVERY}
             assert await program.stop() == 0
             await heard.until(lambda: heard.messages[-1] == (STATUS, b"offline"))
     assert_well_told(heard)
@@ -100,6 +101,55 @@ async def test_broker_stopped_for_a_while_loses_no_event_and_gets_its_retained_t
     assert [*lives(steps_on(heard, EVENTS))] == [
         line["event_id"] for line in program.logged("event opened")
     ]
+
+
+async def test_broker_restarted_during_an_open_event_gets_all_of_its_life_and_the_devices_again(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    video = footage(tmp_path / "bursts.mp4")
+
+    def configure(*, enabled: bool) -> Path:
+        return write_settings(
+            tmp_path,
+            broker_port=broker.port,
+            cameras=[file_camera("front", video, enabled=enabled)],
+            # Longer than the footage is quiet: the event goes on.
+            sections={"events": {"close_after_seconds": 60.0}},
+        )
+
+    heard = Subscriber()
+    async with daemon(configure(enabled=True)) as program:
+        async with subscriber(broker.port, "#", session="reader", into=heard):
+            await heard.until(lambda: bool(steps_on(heard, EVENTS)))
+            await broker.stop()
+            await asyncio.wait_for(heard.lost.wait(), 10.0)
+        await program.until_logged("event updated")
+        await program.until_logged("broker away")
+        restarted = len(heard.messages)
+        # The daemon must not be there before those who listen.
+        program.send(signal.SIGSTOP)
+        await broker.start()
+        async with (
+            subscriber(broker.port, "#", session="reader", into=heard),
+            subscriber(broker.port, "homeassistant/#") as home,
+        ):
+            program.send(signal.SIGCONT)
+            await heard.until(lambda: steps_on(heard, EVENTS)[-1]["type"] == "update")
+            # What is retained came first; then it is published again, to all.
+            await home.until(lambda: len(home.payloads(DISCOVERY)) > len(home.retained))
+            configure(enabled=False)
+            program.send(signal.SIGHUP)
+            await heard.until(lambda: steps_on(heard, EVENTS)[-1]["type"] == "end")
+            assert await program.stop() == 0
+            await heard.until(lambda: heard.messages[-1] == (STATUS, b"offline"))
+    ((event_id, life),) = lives(steps_on(heard, EVENTS)).items()
+    assert [step["type"] for step in life] == ["new", *["update"] * (len(life) - 2), "end"]
+    assert len(life) >= 3
+    assert {step["event_id"] for step in life} == {event_id}
+    assert [step["revision"] for step in life] == list(range(1, len(life) + 1))
+    assert life[-1]["ended_by"] == "disabled"
+    assert {DISCOVERY, *RETAINED} <= {topic for topic, _ in heard.messages[restarted:]}
+    assert_well_told(heard)
 
 
 async def test_events_from_before_the_broker_came_are_delivered_even_by_a_later_daemon(

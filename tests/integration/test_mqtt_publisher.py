@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import subprocess
 import sys
@@ -66,6 +67,7 @@ def make_publisher(
         client_id="test",
         outbox=outbox,
         on_command=on_command,
+        version="auto",
         clock=SystemClock(),
         backoff=Backoff(first_seconds=0.05, most_seconds=0.1),
     )
@@ -312,6 +314,8 @@ async def test_certificate_is_checked_and_an_unknown_one_is_a_state(tmp_path: Pa
         async with running(wary):
             await failed.wait()
         assert "certificate verify failed" in wary.status().detail.lower()
+        del wary
+        gc.collect()
 
 
 # The embedded broker

@@ -13,12 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
+from structlog.testing import capture_logs
 
 from edgewatch.pipeline.clock import SystemClock
+from edgewatch.pipeline.complaints import MOST_LINES
 from edgewatch.pipeline.errors import DeliveryError
 from edgewatch.pipeline.messages import Topics
 from edgewatch.pipeline.mqtt import LIVE_QUEUE, Publisher
+from edgewatch.pipeline.mqtt_inbox import MAX_COMMAND_BYTES, Reminder
 from edgewatch.pipeline.mqtt_link import Backoff, BrokerAddress, TlsFiles, failure_of
+from edgewatch.pipeline.mqtt_version import Wanted
 from tests.fakes.broker import FakeBroker, Manners, Received
 from tests.fakes.outbox import FakeOutbox
 
@@ -38,6 +42,10 @@ def make_publisher(
     *,
     replay: bool = False,
     on_command: Callable[[str, str, bytes], None] = lambda *_: None,
+    on_bad_command: Callable[[str, str, str], None] = lambda *_: None,
+    reminder: Reminder | None = None,
+    version: Wanted = "3.1.1",
+    backoff: Backoff = QUICK,
 ) -> Publisher:
     return Publisher(
         BrokerAddress("127.0.0.1", broker.port, "watcher", "hunter2"),
@@ -45,8 +53,11 @@ def make_publisher(
         client_id="test",
         outbox=outbox,
         on_command=on_command,
+        on_bad_command=on_bad_command,
+        reminder=reminder,
+        version=version,
         clock=SystemClock(),
-        backoff=QUICK,
+        backoff=backoff,
     )
 
 
@@ -340,17 +351,141 @@ async def test_commands_are_handed_over_and_bad_ones_counted(broker: FakeBroker)
         heard.append((camera, key, payload))
         came.set()
 
-    publisher = make_publisher(broker, FakeOutbox(), on_command=on_command)
+    refused: list[tuple[str, str, str]] = []
+    publisher = make_publisher(
+        broker,
+        FakeOutbox(),
+        on_command=on_command,
+        on_bad_command=lambda *command: refused.append(command),
+    )
     async with running(publisher):
         await broker.until(lambda: bool(broker.received))
         broker.tell("edgewatch/front/set/threshold", b"0.1", retain=True)
         broker.tell("edgewatch/Front/set/threshold", b"0.2")
-        broker.tell("edgewatch/front/set/enabled", b"x" * 1025)
+        broker.tell("edgewatch/front/set/enabled", b"x" * (MAX_COMMAND_BYTES + 1))
         broker.tell("edgewatch/front/set/threshold", b"0.4")
         # That the last one came shows that those before it were seen.
         await came.wait()
     assert heard == [("front", "threshold", b"0.4")]
     assert publisher.status().commands_ignored == 3
+    assert [(camera, key) for camera, key, _ in refused] == [
+        ("front", "threshold"),
+        ("front", "enabled"),
+    ]
+    assert "must not be retained" in refused[0][2]
+    assert "longer than 4096 bytes" in refused[1][2]
+
+
+async def test_flood_of_bad_commands_does_not_flood_the_log(broker: FakeBroker) -> None:
+    last = asyncio.Event()
+    publisher = make_publisher(broker, FakeOutbox(), on_bad_command=lambda *_: last.set())
+    async with running(publisher):
+        await broker.until(lambda: bool(broker.received))
+        with capture_logs() as lines:
+            for _ in range(500):
+                broker.tell("edgewatch/Front/set/threshold", b"0.2")
+            broker.tell("edgewatch/front/set/threshold", b"0.4", retain=True)
+            await last.wait()
+    assert publisher.status().commands_ignored == 501
+    assert 1 <= sum(line["event"] == "command ignored" for line in lines) <= MOST_LINES
+
+
+# Who asks for what is retained
+
+
+async def test_home_assistant_that_comes_up_is_told_its_own_topics_again(
+    broker: FakeBroker,
+) -> None:
+    publisher = make_publisher(
+        broker, FakeOutbox(), reminder=Reminder("homeassistant/status", "homeassistant/")
+    )
+    publisher.retain("homeassistant/device/edgewatch/front/config", b"{}")
+    publisher.retain("edgewatch/front/state", b"calm")
+    async with running(publisher):
+        await broker.until(lambda: len(broker.received) == 3)
+        assert broker.subscribed == ["edgewatch/+/set/+", "homeassistant/status"]
+        # Neither the retained one, which comes with the subscription, nor the goodbye.
+        broker.tell("homeassistant/status", b"online", retain=True)
+        broker.tell("homeassistant/status", b"offline")
+        broker.tell("homeassistant/status", b"online")
+        await broker.until(lambda: len(broker.received) == 4)
+        publisher.send("edgewatch/front/verdict", b"after")
+        await broker.until(lambda: len(broker.received) == 5)
+    assert [message.topic for message in broker.received[3:5]] == [
+        "homeassistant/device/edgewatch/front/config",
+        "edgewatch/front/verdict",
+    ]
+    assert publisher.status().commands_ignored == 0
+
+
+# The version of MQTT
+
+
+async def test_broker_that_names_the_version_is_asked_again_at_once_with_the_older(
+    broker: FakeBroker,
+) -> None:
+    broker.most_version = 4
+    publisher = make_publisher(broker, FakeOutbox(), version="auto", backoff=Backoff(30.0, 30.0))
+    async with running(publisher):
+        await broker.until(lambda: bool(broker.received))
+        assert publisher.status().version == "3.1.1"
+        assert broker.versions == [5, 4]
+
+
+async def test_finding_is_remembered_for_the_next_connection(broker: FakeBroker) -> None:
+    broker.most_version = 4
+    publisher = make_publisher(broker, FakeOutbox(), version="auto")
+    async with running(publisher):
+        await broker.until(lambda: bool(broker.received))
+        broker.hang_up()
+        await broker.until(lambda: len(broker.payloads("edgewatch/status")) == 2)
+    assert broker.versions == [5, 4, 4]
+
+
+async def test_broker_that_hangs_up_on_the_newer_version_is_tried_with_the_older(
+    broker: FakeBroker,
+) -> None:
+    broker.most_version, broker.tells_version = 4, False
+    publisher = make_publisher(broker, FakeOutbox(), version="auto", backoff=Backoff(30.0, 30.0))
+    async with running(publisher):
+        await broker.until(lambda: bool(broker.received))
+    assert broker.versions == [5, 4]
+
+
+async def test_version_that_was_asked_for_is_kept_to_and_its_refusal_told_with_the_cure(
+    broker: FakeBroker,
+) -> None:
+    broker.most_version = 4
+    publisher = make_publisher(broker, FakeOutbox(), version="5")
+    async with running(publisher):
+        await broker.until(lambda: len(broker.connects) >= 2)
+        assert 'set protocol = "auto" in [mqtt]' in publisher.status().detail
+    assert set(broker.versions) == {5}
+
+
+async def test_broker_that_is_away_costs_no_change_of_version() -> None:
+    async with FakeBroker().running() as gone:
+        port = gone.port
+    failed = asyncio.Event()
+
+    def draw() -> float:
+        failed.set()
+        return 0.0
+
+    publisher = Publisher(
+        BrokerAddress("127.0.0.1", port),
+        Topics(),
+        client_id="test",
+        outbox=FakeOutbox(),
+        on_command=lambda *_: None,
+        clock=SystemClock(),
+        version="auto",
+        backoff=QUICK,
+        draw=draw,
+    )
+    async with running(publisher):
+        await failed.wait()
+        assert publisher.status().version == "5"
 
 
 # Replay
