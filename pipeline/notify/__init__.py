@@ -1,0 +1,1 @@
+"""Notify: alerts beside MQTT, to a webhook and as push messages, from the same outbox."""
