@@ -18,7 +18,7 @@ from edgewatch.pipeline.errors import CameraError, CameraRejected, CameraUnreach
 from edgewatch.pipeline.footage import Footage
 from edgewatch.pipeline.footage_clock import Now
 from edgewatch.pipeline.frames import Sample
-from edgewatch.pipeline.lanes import VideoPacket
+from edgewatch.pipeline.keeping import PacketKeeping
 from edgewatch.pipeline.picture_health import Condition
 from edgewatch.pipeline.pictures import Sampled
 from edgewatch.pipeline.preroll import PreRoll
@@ -106,7 +106,7 @@ class CameraThread:
         random: Callable[[], float],
         first_index: int = 0,
         reading: Reading | None = None,
-        preroll: PreRoll[VideoPacket] | None = None,
+        preroll: PreRoll | None = None,
         stop_signal: StopSignal | None = None,
     ) -> None:
         self._camera = camera
@@ -132,6 +132,7 @@ class CameraThread:
             stride_seconds=stride_seconds,
             replay=replay,
             first_index=first_index,
+            ignore=self._reading.ignore,
             on_clip=self._deliver,
             on_condition=self._tell_condition,
             on_unjudged=on_unjudged,
@@ -258,8 +259,6 @@ class CameraThread:
     def _play(self, source: Source) -> None:
         """Read one connection or one recording to its end. Raises CameraError."""
         with open_video(source, self._reading, stopped=self._stopping.is_set) as video:
-            if self._preroll is not None:
-                self._preroll.clear()
             try:
                 self._read(video, source)
             finally:
@@ -286,28 +285,40 @@ class CameraThread:
     def _read(self, video: VideoInput, source: Source) -> None:
         """Make frames of a source's pictures until it ends or the camera is stopped."""
         size: tuple[int, int] | None = None
-        for sampled in self._watched(video, source):
+        keeping = (
+            None if self._preroll is None else PacketKeeping(self._preroll, video, self._clock)
+        )
+        for sampled in self._watched(video, source, keeping):
             if sampled.source_size != size:
                 info = video.describe(sampled.source_size)
                 self._on_info(info)
-            self._place(video, sampled.ticket, source, info, is_first=size is None)
+            anew = self._place(video, sampled.ticket, source, info, is_first=size is None)
             size = sampled.source_size
             if not self._pace(video, sampled.ticket.media_seconds):
-                self._footage.take(sampled, video.corrupt_packets, self._now())
+                frame = self._footage.take(sampled, video.corrupt_packets, self._now())
+                if keeping is not None:
+                    keeping.seen(sampled.ticket, frame.time_seconds, anew=anew)
 
     def _place(
         self, video: VideoInput, sample: Sample, source: Source, info: SourceInfo, *, is_first: bool
-    ) -> None:
-        """Tie a sample's media time to the camera's time, where that is to be done anew."""
+    ) -> bool:
+        """Tie a sample's media time to the camera's time, where that is to be done anew.
+
+        True if the stream's time jumped.
+        """
         now = self._now()
+        jumped = False
         if is_first:
             self._footage.begin(sample, source, info, now, is_finite=video.is_finite)
-        elif self._footage.follow(sample, now):
+        elif jumped := self._footage.follow(sample, now):
             log.info("stream time jumped", camera=self._camera)
         if video.has_stamps:
             self._footage.correct(sample, now)
+        return jumped
 
-    def _watched(self, video: VideoInput, source: Source) -> Iterator[Sampled[Sample]]:
+    def _watched(
+        self, video: VideoInput, source: Source, keeping: PacketKeeping | None
+    ) -> Iterator[Sampled[Sample]]:
         """Yield samples until the camera is stopped; raises CameraError when none come."""
         sampling = self._footage.sampling(source, video.picture_seconds)
         arrival_counts = not (video.has_stamps or video.is_finite)
@@ -320,7 +331,7 @@ class CameraThread:
         longest_seconds = self._reading.read_seconds + 2.0 / self._fps
         seen_seconds = self._clock.monotonic_seconds()
         lanes = REPLAY_LANES if self._replay and video.is_finite else 1
-        keep = self._keep if self._preroll is not None else None
+        keep = None if keeping is None else keeping.take
         results = video.sampled(choose, area_pixels=self._pixels, lanes=lanes, on_packet=keep)
         before = self._pictures
         with closing(results):
@@ -351,12 +362,6 @@ class CameraThread:
 
     def _now(self) -> Now:
         return Now(self._clock.wall_seconds(), self._clock.monotonic_seconds())
-
-    def _keep(self, packet: VideoPacket) -> None:
-        if self._preroll is not None:
-            now_seconds = self._clock.monotonic_seconds()
-            key, size_bytes = packet.is_keyframe, packet.size
-            self._preroll.add(packet, key=key, size_bytes=size_bytes, now_seconds=now_seconds)
 
     def _deliver(self, clip: Clip) -> None:
         if self._outlet.offer(clip):

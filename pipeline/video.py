@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import datetime
+from fractions import Fraction
 from typing import TypeVar
 
 import av
@@ -27,6 +28,7 @@ from edgewatch.pipeline.hardware import opened_with
 from edgewatch.pipeline.lanes import Lane, Sizing, VideoPacket, in_line, side_by_side
 from edgewatch.pipeline.opening import opened
 from edgewatch.pipeline.pictures import Picture, Sampled
+from edgewatch.pipeline.preroll import Coding
 from edgewatch.pipeline.reading import Reading
 from edgewatch.pipeline.recordings import check_readable
 from edgewatch.pipeline.refusals import no_picture, stalled, timed_out, translated, untrusted
@@ -49,6 +51,7 @@ _RTSP_PROBE_BYTES = 32_768
 _LOOK_SECONDS = 0.5
 """A live source that is silent is asked again so often, until it has stalled or is stopped."""
 _UNSPECIFIED_PICTURE_SECONDS = 0.04
+_USUAL_TIME_BASE = Fraction(1, 90_000)
 _EARLIEST_CREATION_SECONDS = 315_532_800.0  # 1980: recorders without a clock say 1904 or 1970
 
 
@@ -91,6 +94,18 @@ class VideoInput:
     def has_stamps(self) -> bool:
         """Whether its pictures carry times at all; if not, a live one's are when they arrive."""
         return self._container.format.name not in _UNSTAMPED_FORMATS
+
+    @property
+    def coding(self) -> Coding:
+        """What a decoder must know of its packets."""
+        codec = self._stream.codec_context
+        return Coding(
+            codec=codec.codec.canonical_name,
+            width=codec.width,
+            height=codec.height,
+            extradata=codec.extradata or b"",
+            time_base=self._stream.time_base or _USUAL_TIME_BASE,
+        )
 
     @property
     def picture_seconds(self) -> float:
