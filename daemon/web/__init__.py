@@ -1,0 +1,1 @@
+"""The page: what is watched and what happened, for people, scripts and monitoring."""
