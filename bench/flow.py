@@ -118,6 +118,13 @@ class SlowEngine:
     async def forget(self, camera: CameraName) -> None:
         """It keeps nothing."""
 
+    async def memory_of(self, camera: CameraName, clip_id: str) -> bytes | None:
+        """It knows nothing."""
+        return None
+
+    async def recall(self, camera: CameraName, memory: bytes) -> None:
+        """It needs to know nothing."""
+
     async def close(self) -> None:
         """End the thread."""
         self._thread.shutdown()

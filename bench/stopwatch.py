@@ -69,6 +69,14 @@ class Stopwatch(Engine):
         """Forget a camera."""
         await self._engine.forget(camera)
 
+    async def memory_of(self, camera: CameraName, clip_id: str) -> bytes | None:
+        """Pass on what it knew."""
+        return await self._engine.memory_of(camera, clip_id)
+
+    async def recall(self, camera: CameraName, memory: bytes) -> None:
+        """Pass it on."""
+        await self._engine.recall(camera, memory)
+
     async def close(self) -> None:
         """Close the engine within."""
         await self._engine.close()

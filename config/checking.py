@@ -18,10 +18,22 @@ from edgewatch.config.credentials import (
 )
 from edgewatch.config.errors import ConfigError, Problem
 from edgewatch.config.problems import complaints, nearest
-from edgewatch.config.sections import Engine, Mqtt, Section, Web
+from edgewatch.config.rules import BrokenRule
+from edgewatch.config.sections import (
+    Engine,
+    Mqtt,
+    Notify,
+    Section,
+    Web,
+    http_address,
+    ntfy_address,
+)
 from edgewatch.config.sources import Location, Tree
 
 _SectionT = TypeVar("_SectionT", bound=Section)
+
+SHORTEST_TOKEN = 16
+"""Characters of the page's token: what stands against guessing, beside the rate limit."""
 
 
 class Check:
@@ -56,6 +68,8 @@ class Check:
             self._check_mqtt(mqtt)
         if web := self.sections.get("web"):
             self._check_web(web)
+        if notify := self.sections.get("notify"):
+            self._check_notify(notify)
         if engine := self.sections.get("engine"):
             self._check_engine(engine)
         for index, camera in self.cameras.items():
@@ -121,6 +135,33 @@ class Check:
             wrong = "can be reached from other machines, and there is no token"
             cure = 'Set token_file, or host = "127.0.0.1".'
             self._note_key(("web",), "host", wrong, cure)
+        if web.port and web.on_loopback and web.public_url and not asked_for:
+            wrong = "says that others reach the page, and there is no token"
+            self._note_key(("web",), "public_url", wrong, "Set token_file, or remove public_url.")
+        token = self.secrets.get("web.token")
+        if token is not None and len(token) < SHORTEST_TOKEN:
+            wrong = f"holds a token of fewer than {SHORTEST_TOKEN} characters"
+            cure = "Make a longer one: openssl rand -hex 32"
+            self._note_key(("web",), "token_file", wrong, cure)
+
+    def _check_notify(self, notify: Notify) -> None:
+        path: Location = ("notify",)
+        rules = {"webhook": http_address, "ntfy": ntfy_address}
+        for way, rule in rules.items():
+            key, name = f"{way}_url_file", f"notify.{way}_url"
+            self._read_secret(name, path, key, getattr(notify, key))
+            try:
+                rule(self.secrets.get(name, "https://h/t"))
+            except BrokenRule as error:
+                told = error.context or {}
+                wrong = f"the address in it {told['wrong']}"
+                self._note_key(path, key, wrong, f"{told['cure']}.")
+        self._read_secret(
+            "notify.webhook_secret", path, "webhook_secret_file", notify.webhook_secret_file
+        )
+        self._read_secret("notify.ntfy_token", path, "ntfy_token_file", notify.ntfy_token_file)
+        if notify.ca_file:
+            self._read(path, "ca_file", notify.ca_file, longest_bytes=1)
 
     def _check_engine(self, engine: Engine) -> None:
         self._read_secret("engine.token", ("engine",), "token_file", engine.token_file)

@@ -98,7 +98,13 @@ class Mqtt(Section):
     username: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     password_file: FilePath | None = None
     base_topic: str = "edgewatch"
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    """The version of MQTT; `auto`: 5, and 3.1.1 where the broker knows no newer one."""
     homeassistant_discovery: bool = True
+    homeassistant_prefix: str = "homeassistant"
+    """The discovery prefix that is set in Home Assistant."""
+    thumbnails: bool = False
+    """Publish the picture of each camera's last event."""
 
     @property
     def effective_port(self) -> int:
@@ -120,7 +126,7 @@ class Mqtt(Section):
             )
         return value
 
-    @field_validator("base_topic")
+    @field_validator("base_topic", "homeassistant_prefix")
     @classmethod
     def _topic_can_be_published_to(cls, value: str) -> str:
         if not re.fullmatch(r"[^+#\0$/][^+#\0/]*(/[^+#\0/]+)*", value) or len(value) > 200:
@@ -135,6 +141,12 @@ class Mqtt(Section):
     def _keys_fit_each_other(self) -> Self:
         if self.embedded and self.tls:
             broken("the embedded broker has no TLS", "Set [mqtt] host, or tls = false", "tls")
+        if self.embedded and self.protocol == "5":
+            broken(
+                "the embedded broker speaks MQTT 3.1.1 alone",
+                'Set [mqtt] host, or protocol = "auto"',
+                "protocol",
+            )
         if self.embedded and self.username:
             broken(
                 "the embedded broker asks for no user (it listens on loopback alone)",
@@ -281,6 +293,8 @@ class Events(Section):
     open_after: Count = 2
     open_within: Count = 3
     close_after_seconds: CloseSeconds = 15.0
+    close_below: Probability | None = None
+    """An open event is quiet only below this score; None: below the threshold."""
     cooldown_seconds: CooldownSeconds = 60.0
 
     @model_validator(mode="after")
@@ -301,6 +315,81 @@ class Evidence(Section):
     post_seconds: Annotated[float, Field(ge=0, le=300)] = 10.0
     max_bytes: Annotated[int, Field(ge=10_000_000)] = 20_000_000_000
     max_age_days: Annotated[int, Field(ge=1, le=3650)] = 14
+    enabled: bool = True
+    """Whether anything is kept of events but their record."""
+    max_seconds: Annotated[float, Field(ge=10, le=3600)] = 600.0
+    """Longest video; an event that goes on for longer is not recorded to its end."""
+    max_recordings: Annotated[int, Field(ge=1, le=256)] = 32
+    """Videos that are written at once."""
+    reserve_bytes: Annotated[int, Field(ge=0)] = 500_000_000
+    """With less free on the disk no evidence is kept: the database goes on."""
+    camera_memory_bytes: Annotated[int, Field(ge=1_000_000, le=1_000_000_000)] = 16_000_000
+    """Memory for the last seconds of a camera, compressed: 20 s of 6 Mbit/s."""
+
+
+_ORIGIN_CURE = 'Write it as "https://box.example.org", or with a port'
+
+
+class Notify(Section):
+    """`[notify]`: who else is told of an alert. An address may itself be a secret."""
+
+    webhook_url: Annotated[str | None, Field(max_length=2000, repr=False)] = None
+    webhook_url_file: FilePath | None = None
+    """A file with the address, which wins over `webhook_url`."""
+    webhook_secret_file: FilePath | None = None
+    """Key of the signature."""
+    ntfy_url: Annotated[str | None, Field(max_length=2000, repr=False)] = None
+    """Address of a topic."""
+    ntfy_url_file: FilePath | None = None
+    ntfy_token_file: FilePath | None = None
+    ntfy_end: bool = False
+    """Push the end of an event as well."""
+    ca_file: FilePath | None = None
+    """Certificates to check both against; None: the system's."""
+    give_up_hours: Annotated[float, Field(gt=0, le=168)] = 24.0
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _webhook_is_http(cls, value: str | None) -> str | None:
+        return value if value is None else http_address(value)
+
+    @field_validator("ntfy_url")
+    @classmethod
+    def _ntfy_names_a_topic(cls, value: str | None) -> str | None:
+        return value if value is None else ntfy_address(value)
+
+    @model_validator(mode="after")
+    def _keys_fit_each_other(self) -> Self:
+        for way, secret in (("webhook", "webhook_secret_file"), ("ntfy", "ntfy_token_file")):
+            inline, file = getattr(self, f"{way}_url"), getattr(self, f"{way}_url_file")
+            if getattr(self, secret) and not (inline or file):
+                broken(f"is set without {way}_url", f"Set {way}_url as well", secret)
+        if self.ntfy_end and not (self.ntfy_url or self.ntfy_url_file):
+            broken("is set without ntfy_url", "Set ntfy_url as well", "ntfy_end")
+        return self
+
+
+def http_address(text: str) -> str:
+    """Let an address pass that alerts can be sent to. Raises BrokenRule, which repeats nothing."""
+    parts = Address.parse(text)
+    if parts.scheme not in ("http", "https"):
+        broken("must be an http:// or https:// address", "See docs/notify.md")
+    if parts.has_password or parts.user:
+        broken("holds a user or password", "Remove what stands before the '@'")
+    if not text.isascii() or not text.isprintable() or " " in text or "#" in text:
+        broken("holds what no address may", "Write it as the receiver's own page shows it")
+    return text
+
+
+def ntfy_address(text: str) -> str:
+    """Let the address of an ntfy topic pass. Raises BrokenRule, which repeats nothing."""
+    http_address(text)
+    if not re.fullmatch(r"[^?]*//[^/?]+(/[^?]*)?/[-_A-Za-z0-9]{1,64}", text):
+        broken(
+            "names no topic, or more than that",
+            'Write ntfy_url = "https://ntfy.example.org/TOPIC", the topic of A-Z a-z 0-9 _ -',
+        )
+    return text
 
 
 class Web(Section):
@@ -310,6 +399,20 @@ class Web(Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 8787
     """0: no page."""
     token_file: FilePath | None = None
+    public_url: Annotated[str, Field(max_length=400)] | None = None
+    """Where others reach the page, for links in alerts and where a proxy stands before it."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url_is_an_origin(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = Address.parse(value)
+        if parts.scheme not in ("http", "https") or parts.has_password or parts.user:
+            broken("must be an http:// or https:// address, without user", _ORIGIN_CURE)
+        if not re.fullmatch(r"https?://[^/?#\s]+/?", value, re.IGNORECASE):
+            broken("has a path, and the page's own begin at /", _ORIGIN_CURE)
+        return value.rstrip("/")
 
     @property
     def on_loopback(self) -> bool:

@@ -13,6 +13,7 @@ from pydantic import Field, PrivateAttr
 from edgewatch.config.cameras import CameraSettings
 from edgewatch.config.checking import Check
 from edgewatch.config.errors import ConfigError
+from edgewatch.config.regions import LARGE_SHARE, Regions, ignored_share
 from edgewatch.config.sections import (
     DEFAULT_PROMPTS,
     Clips,
@@ -20,6 +21,7 @@ from edgewatch.config.sections import (
     Events,
     Evidence,
     Mqtt,
+    Notify,
     Section,
     Service,
     Web,
@@ -38,6 +40,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "clips": Clips,
     "events": Events,
     "evidence": Evidence,
+    "notify": Notify,
     "web": Web,
 }
 
@@ -61,6 +64,8 @@ class CameraPlan:
     events: Events
     threshold: float
     prompt: str
+    ignore: Regions = ()
+    """Regions of the picture that are not judged."""
 
 
 class Settings(Section):
@@ -72,6 +77,7 @@ class Settings(Section):
     clips: Clips = Clips()
     events: Events = Events()
     evidence: Evidence = Evidence()
+    notify: Notify = Notify()
     web: Web = Web()
     cameras: tuple[CameraSettings, ...] = ()
 
@@ -103,6 +109,26 @@ class Settings(Section):
     def engine_token(self) -> str | None:
         """What the engine's server asks for, if anything."""
         return self._secrets.get("engine.token")
+
+    @property
+    def webhook_url(self) -> str | None:
+        """Where the webhook is; a secret."""
+        return self._secrets.get("notify.webhook_url") or self.notify.webhook_url
+
+    @property
+    def webhook_secret(self) -> str | None:
+        """Key with which webhooks are signed; None: they are not."""
+        return self._secrets.get("notify.webhook_secret")
+
+    @property
+    def ntfy_url(self) -> str | None:
+        """Where the push topic is; a secret."""
+        return self._secrets.get("notify.ntfy_url") or self.notify.ntfy_url
+
+    @property
+    def ntfy_token(self) -> str | None:
+        """Token for the push server, if it asks for one."""
+        return self._secrets.get("notify.ntfy_token")
 
     def plans(self) -> tuple[CameraPlan, ...]:
         """What to do with each camera, in the order of the file."""
@@ -140,6 +166,7 @@ class Settings(Section):
                 or (None if camera.scene else self.engine.prompt)
                 or DEFAULT_PROMPTS[camera.scene or self.engine.scene]
             ),
+            ignore=camera.ignore,
         )
 
 
@@ -183,4 +210,15 @@ def _unwise(settings: Settings) -> Iterator[str]:
             yield (
                 f'camera "{plan.name}" fps: {plan.clips.fps:g} is above {TRAINED_FPS:g}, which '
                 "engines are made for; it costs time and brings nothing. Set fps = 4.0"
+            )
+        if (share := ignored_share(plan.ignore)) > LARGE_SHARE:
+            yield (
+                f'camera "{plan.name}" ignore: {100 * share:.0f} % of its picture is not judged. '
+                "Draw smaller regions, or point the camera elsewhere"
+            )
+        close_below = plan.events.close_below
+        if close_below is not None and close_below >= plan.threshold:
+            yield (
+                f'camera "{plan.name}" close_below: {close_below:g} is not below the threshold '
+                f"({plan.threshold:g}) and changes nothing. Set it below the threshold"
             )

@@ -26,6 +26,10 @@ COMMANDS = {
     "check": "examine settings, cameras, broker and engine, with a cure for what is wrong",
     "replay": "push recordings through the same pipeline as live cameras",
     "events": "list or follow the events on record",
+    "why": "explain a moment of a camera: was it watched, which scores, which event",
+    "tune": "what each threshold would have meant, from recorded scores and feedback",
+    "feedback": "say of an event whether it was rightly one",
+    "verify": "judge the evidence of an event again: does its score stand?",
     "coverage": "for every second of each camera: judged, or why not",
 }
 

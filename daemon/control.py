@@ -14,9 +14,12 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgewatch.daemon.reports import Reports
+from edgewatch.pipeline.clock import Clock, SystemClock
+from edgewatch.pipeline.errors import StoreError
+from edgewatch.pipeline.feedback_command import feedback_command
 from edgewatch.pipeline.playlist import Playlist, recording_feed
 from edgewatch.pipeline.recorder import RECORDED, Recorded, Recorder
-from edgewatch.pipeline.types import CameraName
+from edgewatch.pipeline.types import CameraName, Feedback
 from edgewatch.pipeline.watch import Feed
 from edgewatch.pipeline.wiring import Pipeline
 
@@ -38,10 +41,13 @@ class ReplayRequest(BaseModel):
 
 
 class ControlSocket:
-    """Serves `GET /status` and `POST /replay` on a socket of mode 0660."""
+    """Serves `GET /status`, `POST /replay` and `POST /feedback` on a socket of mode 0660."""
 
-    def __init__(self, path: Path, pipeline: Pipeline, reports: Reports) -> None:
+    def __init__(
+        self, path: Path, pipeline: Pipeline, reports: Reports, clock: Clock | None = None
+    ) -> None:
         self._path = path
+        self._clock = clock or SystemClock()
         self._pipeline = pipeline
         self._reports = reports
 
@@ -50,6 +56,7 @@ class ControlSocket:
         application = web.Application()
         application.router.add_get("/status", self._status)
         application.router.add_post("/replay", self._replay)
+        application.router.add_post("/feedback", self._feedback)
         # A client that went away wants no answer: its recordings are not judged to their end.
         runner = web.AppRunner(
             application, access_log=None, shutdown_timeout=0.5, handler_cancellation=True
@@ -80,6 +87,31 @@ class ControlSocket:
 
     async def _status(self, request: web.Request) -> web.Response:
         return web.json_response(dict(await self._reports.figures()))
+
+    async def _feedback(self, request: web.Request) -> web.Response:
+        """Keep what is said of an event: 204, else 400, 404 or 503 with the error."""
+        try:
+            said = feedback_command(await request.read())
+            event = await self._pipeline.store.event(said.event_id or "")
+        except ValueError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        except StoreError as error:
+            return web.json_response({"error": str(error)}, status=503)
+        if event is None:
+            return web.json_response({"error": "there is no such event"}, status=404)
+        trouble = await self._pipeline.commands.feedback(
+            Feedback(
+                event.event_id,
+                event.camera,
+                said.correct,
+                said.note,
+                "cli",
+                self._clock.wall_seconds(),
+            )
+        )
+        if trouble is not None:
+            return web.json_response({"error": trouble}, status=503)
+        return web.Response(status=204)
 
     async def _replay(self, request: web.Request) -> web.StreamResponse:
         """Judge recordings beside the live cameras; one JSON line a recording, as it ends."""

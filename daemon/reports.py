@@ -15,6 +15,7 @@ from edgewatch.pipeline.clock import Clock
 from edgewatch.pipeline.coverage import open_ms, settled_until_ms
 from edgewatch.pipeline.errors import StoreError
 from edgewatch.pipeline.ledger import coverage_totals
+from edgewatch.pipeline.notify.drain import WayStatus
 from edgewatch.pipeline.types import CameraName, Coverage
 from edgewatch.pipeline.wiring import Pipeline
 
@@ -33,6 +34,8 @@ class Reports:
         self._pipeline = pipeline
         self._clock = clock
         self._started_seconds = clock.monotonic_seconds()
+        self.coverage: dict[CameraName, Mapping[Coverage, int]] = {}
+        """What was last published of each live camera's 24 hours, in milliseconds."""
 
     async def run(self) -> None:
         """Report at the intervals of the contract; a store in trouble only delays it."""
@@ -50,6 +53,11 @@ class Reports:
                     await self._guarded(report())
             await asyncio.sleep(1.0)
 
+    @property
+    def uptime_seconds(self) -> float:
+        """How long the service has run."""
+        return self._clock.monotonic_seconds() - self._started_seconds
+
     async def figures(self) -> Mapping[str, Any]:
         """Return the payload of the stats topic, without its time."""
         pipeline = self._pipeline
@@ -59,7 +67,7 @@ class Reports:
         store = pipeline.store.health
         return {
             "version": edgewatch.__version__,
-            "uptime_seconds": round(self._clock.monotonic_seconds() - self._started_seconds, 1),
+            "uptime_seconds": round(self.uptime_seconds, 1),
             "clips_judged": snapshot.clips_judged,
             "clips_per_second": snapshot.clips_per_second,
             "latency_ms": snapshot.latency_ms,
@@ -82,7 +90,22 @@ class Reports:
                 "detail": pipeline.judge.state.detail,
                 "restarts": snapshot.engine_restarts,
             },
+            "evidence": None if pipeline.evidence is None else pipeline.evidence.figures(),
             "store": {"trouble": store.trouble, "events_waiting": store.events_waiting},
+            "notify": {one.name: await self._way(one) for one in self._ways()},
+        }
+
+    def _ways(self) -> list[WayStatus]:
+        return [drain.status() for drain in self._pipeline.notify]
+
+    async def _way(self, status: WayStatus) -> Mapping[str, Any]:
+        return {
+            "where": status.where,
+            "trouble": status.trouble or None,
+            "waiting": await self._pipeline.store.outbox_size(status.name),
+            "delivered": status.delivered,
+            "given_up": status.given_up,
+            "refused": status.refused,
         }
 
     async def coverage_of(self, camera: CameraName) -> tuple[Mapping[Coverage, int], float]:
@@ -104,10 +127,13 @@ class Reports:
         self._pipeline.announcer.stats(await self.figures())
 
     async def _coverage(self) -> None:
+        summed: dict[CameraName, Mapping[Coverage, int]] = {}
         for watch in self._pipeline.flow.watches:
             if watch.feed.live:
                 totals, end_seconds = await self.coverage_of(watch.camera)
                 self._pipeline.announcer.coverage(watch.camera, totals, end_seconds)
+                summed[watch.camera] = totals
+        self.coverage = summed
 
     async def _prune(self) -> None:
         settings = self._pipeline.settings

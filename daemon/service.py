@@ -15,18 +15,21 @@ from edgewatch.daemon.control import ControlSocket
 from edgewatch.daemon.lock import DataLock
 from edgewatch.daemon.notify import Notifier
 from edgewatch.daemon.reports import Reports
+from edgewatch.daemon.web.context import WebContext
+from edgewatch.daemon.web.health import STUCK_SECONDS
+from edgewatch.daemon.web.live import Live
+from edgewatch.daemon.web.server import WebServer, application, kept_going
 from edgewatch.pipeline.broker import EmbeddedBroker
 from edgewatch.pipeline.clock import Clock, SystemClock
 from edgewatch.pipeline.engine_setup import engine_setup
 from edgewatch.pipeline.engines import create_engine
 from edgewatch.pipeline.errors import EdgewatchError
+from edgewatch.pipeline.settings_log import log_reload, log_start
 from edgewatch.pipeline.watch import Feed, live_feed
 from edgewatch.pipeline.wiring import Pipeline, assembled, broker_address
 
 log = structlog.get_logger(__name__)
 
-STUCK_SECONDS = 90.0
-"""Clips that wait this long with none judged: not slow but stuck, so the watchdog is not fed."""
 ABANDON_SECONDS = 0.5
 """What a flow gets to end after its hung threads were given up."""
 GOODBYE_SECONDS = 1.0
@@ -88,6 +91,8 @@ class Service:
 
     async def _watch(self, pipeline: Pipeline) -> None:
         """Own every task of the running service."""
+        plans, now_seconds = self._settings.plans(), self._clock.wall_seconds()
+        await log_start(pipeline.store, plans, now_seconds)
         self._add_cameras(pipeline)
         reports = Reports(pipeline, self._clock)
         control = ControlSocket(self._settings.service.control_socket, pipeline, reports)
@@ -98,6 +103,7 @@ class Service:
                 tasks.create_task(reports.run(), name="reports"),
                 tasks.create_task(self._keep_reloading(pipeline), name="reload"),
                 tasks.create_task(self._keep_alive(pipeline), name="watchdog"),
+                *self._show(tasks, pipeline, reports),
             ]
             self._say_ready(pipeline)
             await self._until_stopped(running)
@@ -105,9 +111,24 @@ class Service:
             for helper in helpers:
                 helper.cancel()
 
+    def _show(
+        self, tasks: asyncio.TaskGroup, pipeline: Pipeline, reports: Reports
+    ) -> list[asyncio.Task[None]]:
+        """Start the page, if there is to be one."""
+        web = self._settings.web
+        if not web.port:
+            return []
+        context = WebContext(pipeline, reports, self._clock, self._settings)
+        live = Live(context)
+        server = WebServer(application(context, live), host=web.host, port=web.port)
+        return [
+            tasks.create_task(kept_going(server.run, "server"), name="web"),
+            tasks.create_task(kept_going(live.run, "live"), name="live pages"),
+        ]
+
     def _add_cameras(self, pipeline: Pipeline) -> None:
         for plan in self._settings.plans():
-            pipeline.flow.add(live_feed(plan))
+            pipeline.flow.add(live_feed(plan), pipeline.observers_of(plan))
         if not self._settings.cameras:
             log.warning("no cameras", cure="add a [[cameras]] table to the settings, then reload")
 
@@ -181,9 +202,14 @@ class Service:
         for feed in feeds.values():
             known = pipeline.flow.watch(feed.camera)
             if known is None:
-                pipeline.flow.add(feed)
+                log_reload(pipeline.store, None, feed.plan, self._clock.wall_seconds())
+                pipeline.flow.add(feed, pipeline.observers_of(feed.plan))
             elif known.feed != feed:
+                before = known.feed.plan
+                log_reload(pipeline.store, before, feed.plan, self._clock.wall_seconds())
                 pipeline.flow.change(feed)
+                if pipeline.evidence:
+                    pipeline.evidence.replan(feed.plan)
         # Last, and all at once: a camera that hangs takes until its time-out to be gone.
         await asyncio.gather(*map(pipeline.flow.remove, gone))
         if fixed := _changed_for_good(self._settings, settings):
@@ -203,6 +229,7 @@ def _changed_for_good(old: Settings, new: Settings) -> list[str]:
             new.engine.model_copy(update=per_camera),
         ),
         "evidence": (old.evidence, new.evidence),
+        "notify": (old.notify, new.notify),
         "web": (old.web, new.web),
     }
     return [name for name, (before, after) in pairs.items() if before != after]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -13,6 +14,7 @@ from edgewatch.pipeline.clock import Clock
 from edgewatch.pipeline.coverage import SETTLE_EVERY_MS
 from edgewatch.pipeline.errors import StoreError
 from edgewatch.pipeline.events import interrupted
+from edgewatch.pipeline.kept_settings import KeptSettings
 from edgewatch.pipeline.ledger import Ledger
 from edgewatch.pipeline.stats import Stats
 from edgewatch.pipeline.types import (
@@ -58,6 +60,13 @@ class Books(Protocol):
         """Return the verdicts whose footage overlaps [since, until)."""
 
 
+class EvidenceFiles(Protocol):
+    """Who knows where evidence lies; the keeper of evidence in the product."""
+
+    def files_of(self, event: Event) -> tuple[str | None, str | None]:
+        """Return an event's video and thumbnail, below the folder of evidence; at once."""
+
+
 class Chronicle:
     """Tells everyone concerned; decides nothing. Recordings are not on the ledger."""
 
@@ -72,6 +81,10 @@ class Chronicle:
         clock: Clock,
     ) -> None:
         self.stats = stats
+        self.kept: KeptSettings | None = None
+        """Remembers what operators set; None where nothing outlives the run."""
+        self.evidence: EvidenceFiles | None = None
+        """Who knows where an event's video and thumbnail lie; None: there are none."""
         self._books = books
         self._ledger = ledger
         self._announcers = {True: live, False: replay}
@@ -85,9 +98,12 @@ class Chronicle:
         return self._announcers[watch.feed.live]
 
     def begin(self, watch: Watch) -> None:
-        """Open the books of a watch."""
+        """Open the books of a watch, as an operator left it."""
         if watch.feed.live:
+            if self.kept:
+                self.kept.restore(watch)
             self._ledger.watch(watch.camera, self._now_ms(), _coverage_of(watch.health))
+            self.announcer(watch).introduce(watch.camera)
             self.announcer(watch).state(watch.policy.state)
             self.announcer(watch).health(watch.health)
             self.settings(watch)
@@ -95,7 +111,10 @@ class Chronicle:
     def end(self, watch: Watch) -> None:
         """Close the books of a watch that is gone."""
         if watch.feed.live:
+            if self.kept and watch.removed:
+                self.kept.forget(watch.camera)
             self._ledger.unwatch(watch.camera, self._now_ms())
+            self.stats.forget(watch.camera)
         self.announcer(watch).removed(watch.camera)
         for observer in watch.observers:
             observer.on_end(watch.camera, watch.error)
@@ -103,11 +122,14 @@ class Chronicle:
     def settings(self, watch: Watch, error: str | None = None) -> None:
         """Publish what an operator can change at run time, and why a command changed nothing."""
         if watch.feed.live:
+            if self.kept:
+                self.kept.keep(watch)
             self.announcer(watch).settings(
                 watch.camera,
                 enabled=watch.enabled,
                 threshold=watch.threshold,
                 snoozed_until_seconds=watch.snoozed_until_seconds,
+                overridden=watch.overridden,
                 error=error,
             )
 
@@ -145,7 +167,11 @@ class Chronicle:
     def verdict(self, watch: Watch, clip: Clip, verdict: Verdict) -> None:
         """Write down a verdict."""
         self.stats.judged(
-            verdict.latency_ms, self._clock.monotonic_seconds(), uncertain=verdict.uncertain
+            verdict.latency_ms,
+            self._clock.monotonic_seconds(),
+            uncertain=verdict.uncertain,
+            camera=verdict.camera if watch.feed.live else None,
+            score=verdict.score,
         )
         self.announcer(watch).verdict(verdict)
         self._books.save_verdict(verdict)
@@ -188,10 +214,9 @@ class Chronicle:
     async def events(self, watch: Watch, events: Sequence[Event]) -> None:
         """Save events with what is to be sent of them. The caller holds `watch.recording`."""
         announcer = self.announcer(watch)
-        for event in events:
+        for event in map(self._with_files, events):
             await self._save_event(event, announcer.event_messages(event))
-            if event.type == "new":
-                self.stats.events_opened += 1
+            self.stats.event(event)
             self._log_event(event)
             for observer in watch.observers:
                 observer.on_event(event)
@@ -202,7 +227,7 @@ class Chronicle:
         for event in await self._books.open_events():
             verdicts = await self._books.verdicts(event.camera, event.start_seconds, float("inf"))
             last = max((one.end_seconds for one in verdicts if one.anomalous), default=None)
-            end = interrupted(event, last)
+            end = self._with_files(interrupted(event, last))
             await self._save_event(end, self._announcers[not event.replay].event_messages(end))
             self._log_event(end)
 
@@ -217,6 +242,12 @@ class Chronicle:
     async def close(self) -> None:
         """Save the ledger to its end."""
         await self._save(self._ledger.close(self._now_ms()))
+
+    def _with_files(self, event: Event) -> Event:
+        if self.evidence is None:
+            return event
+        video, thumbnail = self.evidence.files_of(event)
+        return replace(event, video=video, thumbnail=thumbnail)
 
     async def _save_event(self, event: Event, messages: Sequence[OutboxMessage]) -> None:
         try:

@@ -119,6 +119,7 @@ def rules_of(plan: CameraPlan) -> EventRules:
         open_after=plan.events.open_after,
         open_within=plan.events.open_within,
         close_after_seconds=plan.events.close_after_seconds,
+        close_below=plan.events.close_below,
         cooldown_seconds=plan.events.cooldown_seconds,
         stale_seconds=max(
             2 * plan.events.close_after_seconds,
@@ -176,6 +177,16 @@ class Watch:
     def running(self) -> bool:
         """Whether its thread is at work, or clips of it still wait."""
         return self.mailbox is not None
+
+    @property
+    def overridden(self) -> tuple[str, ...]:
+        """Name what an operator set to something else than the file says."""
+        plan = self.feed.plan
+        pairs = {
+            "enabled": (self.enabled, plan.enabled),
+            "threshold": (self.threshold, plan.threshold),
+        }
+        return tuple(key for key, (value, file) in pairs.items() if value != file)
 
     @property
     def waiting_clips(self) -> int:

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-from edgewatch.config.settings import Settings
+from edgewatch.config.settings import CameraPlan, Settings
 from edgewatch.pipeline.announce import Announcer
 from edgewatch.pipeline.chronicle import Chronicle
 from edgewatch.pipeline.clock import Clock
@@ -20,23 +21,28 @@ from edgewatch.pipeline.coverage import LATENCY_ALLOWED_MS
 from edgewatch.pipeline.decode import CameraThread as DecodingThread
 from edgewatch.pipeline.engines import Engine
 from edgewatch.pipeline.events import NewId
+from edgewatch.pipeline.evidence.keeper import EvidenceKeeper
 from edgewatch.pipeline.flow import Flow
 from edgewatch.pipeline.ids import uuid7
 from edgewatch.pipeline.judging import Judge
+from edgewatch.pipeline.kept_settings import KeptSettings
 from edgewatch.pipeline.ledger import Ledger
+from edgewatch.pipeline.leftovers import Leftovers
 from edgewatch.pipeline.mailbox import Mailbox
 from edgewatch.pipeline.messages import Topics
 from edgewatch.pipeline.mqtt import Publisher
 from edgewatch.pipeline.mqtt_link import BrokerAddress, TlsFiles
-from edgewatch.pipeline.preroll import PreRoll
+from edgewatch.pipeline.mqtt_setup import home_assistant, reminder, wanted_version
+from edgewatch.pipeline.notify.drain import WayDrain
+from edgewatch.pipeline.notify.setup import drains_of, notices_of
 from edgewatch.pipeline.reading import Reading
 from edgewatch.pipeline.stats import Stats
 from edgewatch.pipeline.store_thread import StoreThread
 from edgewatch.pipeline.types import Clip
-from edgewatch.pipeline.watch import CameraThread, Feed, OpenCamera, Reports
+from edgewatch.pipeline.watch import CameraThread, Feed, Observer, OpenCamera, Reports
 
-PREROLL_BYTES = 16_000_000
-"""What a camera's last seconds may take, compressed: 20 s of 6 Mbit/s."""
+EVIDENCE_STOP_SECONDS = 1.5
+"""What videos get to be finished in when the service stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,18 @@ class Pipeline:
     commands: Commands
     """What an operator may change, over MQTT and on the page."""
     flow: Flow
+    kept: KeptSettings | None = None
+    """What operators set, for the next run; None where nothing is watched live."""
+    leftovers: Leftovers | None = None
+    """What the broker keeps for us, remembered for the next run; None if nothing is published."""
+    notify: tuple[WayDrain, ...] = ()
+    """The ways beside MQTT that alerts go, each with a channel of the outbox."""
+    evidence: EvidenceKeeper | None = None
+    """Keeps evidence of live cameras' events; None where nothing is published live."""
+
+    def observers_of(self, plan: CameraPlan) -> tuple[Observer, ...]:
+        """Return who must be told of what happens to a live camera."""
+        return (self.evidence.observer(plan),) if self.evidence else ()
 
     async def run(self) -> None:
         """Run the flow to its end with the publisher beside it, then empty the outbox.
@@ -61,11 +79,31 @@ class Pipeline:
         The outbox gets half of `service.drain_seconds`; what is left goes out at the next start.
         """
         async with asyncio.TaskGroup() as tasks:
+            helpers = [tasks.create_task(self.commands.run(), name="commands")]
+            if self.kept:
+                helpers.append(tasks.create_task(self.kept.run(), name="kept settings"))
+            if self.leftovers:
+                helpers.append(tasks.create_task(self.leftovers.run(), name="leftovers"))
             if self.publisher:
                 tasks.create_task(self.publisher.run(), name="publish")
+            if self.evidence:
+                tasks.create_task(self.evidence.run(), name="evidence")
+            for drain in self.notify:
+                tasks.create_task(drain.run(), name="notify")
             await self.flow.run()
+            if self.evidence:
+                # Beside the rest: a disk that hangs must hold up no alert
+                tasks.create_task(self.evidence.stop(EVIDENCE_STOP_SECONDS), name="last evidence")
+            for drain in self.notify:
+                drain.stop(self.settings.service.drain_seconds / 2)
             if self.publisher:
                 await self.publisher.stop(self.settings.service.drain_seconds / 2)
+            for helper in helpers:
+                helper.cancel()
+        if self.kept:
+            await self.kept.save()
+        if self.leftovers:
+            await self.leftovers.save()
 
 
 @asynccontextmanager
@@ -86,14 +124,15 @@ async def assembled(
     Raises StoreError, EngineFailed.
     """
     stats = Stats()
-    commands = Commands(clock)
     async with AsyncExitStack() as stack:
         store = StoreThread(store_path)
         await store.start()
         stack.push_async_callback(store.close)
+        commands = Commands(clock, store)
         topics = Topics(settings.mqtt.base_topic)
         replay_topics = Topics(settings.mqtt.base_topic, replay=True)
-        publisher = None
+        publisher, leftovers = None, None
+        home = home_assistant(settings) if publish == "live" else None
         if publish:
             publisher = Publisher(
                 broker_address(settings),
@@ -101,9 +140,23 @@ async def assembled(
                 client_id=f"edgewatch-{settings.service.id}-{publish}",
                 outbox=store,
                 on_command=commands.take,
+                on_bad_command=commands.refuse,
+                reminder=reminder(home),
+                version=wanted_version(settings),
                 clock=clock,
             )
-        announcer = Announcer(publisher if publish == "live" else None, topics, clock)
+        announcer = Announcer(
+            publisher if publish == "live" else None,
+            topics,
+            clock,
+            home=home,
+            thumbnails=settings.mqtt.thumbnails,
+            notices=notices_of(settings),
+        )
+        if publisher and publish == "live":
+            leftovers = Leftovers(publisher.board, store, always=(topics.status,))
+            cameras = [announcer.retained_of(plan.name) for plan in settings.plans()]
+            await leftovers.take_down({topics.stats, *chain(*cameras)}, topics)
         chronicle = Chronicle(
             books=store,
             ledger=_ledger(settings),
@@ -112,6 +165,20 @@ async def assembled(
             replay=Announcer(publisher, replay_topics, clock),
             clock=clock,
         )
+        evidence = None
+        if publish == "live":
+            chronicle.kept = KeptSettings(store, clock)
+            await chronicle.kept.load(settings.plans())
+            evidence = EvidenceKeeper(
+                settings,
+                books=store,
+                engine=engine,
+                clock=clock,
+                on_thumbnail=lambda camera, _, jpeg: announcer.thumbnail(camera, jpeg),
+            )
+            stack.push_async_callback(evidence.close)
+            await evidence.open()
+            chronicle.evidence = evidence
         await chronicle.end_interrupted()
         judge = Judge(
             engine,
@@ -124,7 +191,7 @@ async def assembled(
         flow = Flow(
             judge=judge,
             chronicle=chronicle,
-            open_camera=open_camera or partial(_open_camera, clock, settings.evidence.pre_seconds),
+            open_camera=open_camera or partial(_open_camera, clock, evidence),
             clock=clock,
             words=settings.engine.explain_tokens > 0,
             idle_ends=publish != "live",
@@ -132,7 +199,19 @@ async def assembled(
         )
         commands.serve(flow, chronicle)
         yield Pipeline(
-            settings, store, judge, stats, chronicle, announcer, publisher, commands, flow
+            settings,
+            store,
+            judge,
+            stats,
+            chronicle,
+            announcer,
+            publisher,
+            commands,
+            flow,
+            kept=chronicle.kept,
+            leftovers=leftovers,
+            notify=await drains_of(settings, store, clock) if publish == "live" else (),
+            evidence=evidence,
         )
 
 
@@ -161,7 +240,7 @@ def _ledger(settings: Settings) -> Ledger:
 
 def _open_camera(
     clock: Clock,
-    pre_seconds: float,
+    evidence: EvidenceKeeper | None,
     feed: Feed,
     first_index: int,
     outlet: Mailbox[Clip],
@@ -169,10 +248,6 @@ def _open_camera(
 ) -> CameraThread:
     """Make the decoding thread of a feed."""
     plan = feed.plan
-    # An event is known only some windows after it began
-    reach_seconds = (
-        pre_seconds + plan.clips.seconds + plan.events.open_within * plan.clips.stride_seconds
-    )
     return DecodingThread(
         feed.camera,
         feed.source,
@@ -185,7 +260,7 @@ def _open_camera(
         replay=not feed.live,
         first_index=first_index,
         reading=Reading.of(plan),
-        preroll=PreRoll(seconds=reach_seconds, most_bytes=PREROLL_BYTES) if feed.live else None,
+        preroll=evidence.ring(plan) if evidence and feed.live else None,
         outlet=outlet,
         on_health=reports.on_health,
         on_info=reports.on_info,

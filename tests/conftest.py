@@ -6,6 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
+
+# The same cases each time, and a slow machine fails no law: nothing here is a timing.
+settings.register_profile("edgewatch", deadline=None, derandomize=True)
+settings.load_profile("edgewatch")
 
 
 @pytest.fixture(autouse=True)

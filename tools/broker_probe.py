@@ -12,6 +12,7 @@ from edgewatch.pipeline.broker import EmbeddedBroker
 from edgewatch.pipeline.errors import BrokerUnavailable, DeliveryError
 from edgewatch.pipeline.messages import Topics
 from edgewatch.pipeline.mqtt_link import client_for, connected, failure_of, subscribe
+from edgewatch.pipeline.mqtt_setup import wanted_version
 from edgewatch.pipeline.wiring import broker_address
 from edgewatch.tools.findings import Finding, fail, ok, warn
 
@@ -47,7 +48,12 @@ async def _connect(settings: Settings) -> Finding:
     address, topics = broker_address(settings), Topics(settings.mqtt.base_topic)
     began_seconds = time.monotonic()
     try:
-        client = client_for(address, client_id=f"edgewatch-{settings.service.id}-check")
+        client = client_for(
+            address,
+            client_id=f"edgewatch-{settings.service.id}-check",
+            # With "auto" the older one: who takes MQTT 5 takes that too.
+            version="5" if wanted_version(settings) == "5" else "3.1.1",
+        )
         async with connected(client):
             took_ms = (time.monotonic() - began_seconds) * 1000
             hears = await subscribe(client, topics.commands)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from edgewatch.config.regions import ignored_share
 from edgewatch.config.settings import CameraPlan
 from edgewatch.pipeline.errors import CameraError
 from edgewatch.pipeline.frames import target_size
@@ -188,7 +189,8 @@ def _source(seen: Seen) -> str:
 def _judged(plan: CameraPlan, info: SourceInfo) -> str:
     width, height = target_size(info.width, info.height, plan.clips.pixels)
     clips = plan.clips
+    ignored = f", {100 * ignored_share(plan.ignore):.0f} % of it ignored" if plan.ignore else ""
     return (
         f"judged as {width}x{height} at {clips.fps:g} fps, {clips.seconds:g} s every "
-        f"{clips.stride_seconds:g} s, threshold {plan.threshold:g}"
+        f"{clips.stride_seconds:g} s, threshold {plan.threshold:g}{ignored}"
     )

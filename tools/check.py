@@ -28,16 +28,19 @@ from edgewatch.tools.camera_probe import CameraProbes
 from edgewatch.tools.daemon_probe import daemon_finding, tenant_of
 from edgewatch.tools.engine_findings import engine_findings, failure_finding
 from edgewatch.tools.findings import Finding, all_well, document, print_findings, warn
+from edgewatch.tools.notify_probe import notify_findings
+from edgewatch.tools.overrides import override_findings
 from edgewatch.tools.real_clip import real_clip
 from edgewatch.tools.self_test import self_test
 from edgewatch.tools.settings_review import refused, review
+from edgewatch.tools.still import still_findings
 
 DESCRIPTION = """\
 Look at everything that edgewatch needs, before it needs it: reads the settings; tries the data
 folder, its disk and records; opens every enabled camera until its first picture (all at once, 15 s
-at most); connects to the broker; starts the engine and has it judge drawn clips and one of the
-first camera that can be read, and batches of them for speed. Prints a table: ok, warn or fail, and
-what to do about each that is not ok.
+at most); connects to the broker, and to webhook and push server if there are; starts the engine and
+has it judge drawn clips and one of the first camera that can be read, and batches of them for
+speed. Prints a table: ok, warn or fail, and what to do about each that is not ok.
 
 Changes nothing, publishes nothing, and may run beside the daemon. Run it as the daemon's user, for
 another user's rights are others: sudo -u edgewatch edgewatch check
@@ -46,6 +49,7 @@ EPILOG = """\
 examples:
   edgewatch check                              the settings that `edgewatch run` would take
   edgewatch check --config new.toml            a change, before it is put in force
+  edgewatch check --snapshot /tmp/stills       each camera's picture, to draw `ignore` by
   edgewatch check --json | jq '.checks[] | select(.status != "ok")'
 
 --json prints {"schema": 1, "ok": bool, "checks": [{name, subject, status, detail, cure}]}.
@@ -69,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     waiting = patience.status("looking at cameras, broker and engine ...")
     try:
         with waiting if patience.is_terminal else nullcontext():
-            findings = examine(settings)
+            findings = examine(settings, options.snapshot)
     except KeyboardInterrupt:
         sys.stderr.write("edgewatch check: interrupted\n")
         return EX_FAILED
@@ -80,8 +84,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return EX_OK if all_well(findings) else EX_FAILED
 
 
-def examine(settings: Settings) -> list[Finding]:
-    """Look at all there is; takes as long as the slowest camera, and then the engine."""
+def examine(settings: Settings, snapshot: Path | None = None) -> list[Finding]:
+    """Look at all there is; takes as long as the slowest camera, and then the engine.
+
+    `snapshot`: folder for a still of each camera; None: none is taken.
+    """
     data_dir = settings.service.data_dir
     daemon = tenant_of(data_dir)
     plans = settings.plans()
@@ -91,12 +98,16 @@ def examine(settings: Settings) -> list[Finding]:
         *data_findings(data_dir),
         clock_finding(time.time(), newest_record_seconds(data_dir)),
         asyncio.run(daemon_finding(daemon, settings.service.control_socket)),
+        *override_findings(data_dir, plans, time.time()),
     ]
     if not daemon.is_daemon:
         findings.append(socket_finding(settings.service.control_socket))
     findings.append(asyncio.run(broker_finding(settings, daemon_runs=daemon.is_daemon)))
+    findings += asyncio.run(notify_findings(settings))
     seen = cameras.findings(daemon_runs=daemon.is_daemon)
     findings += seen
+    if snapshot is not None:
+        findings += still_findings(plans, snapshot)
     if not plans:
         findings.append(
             warn("camera", "", "none is configured", "Add a [[cameras]] table to the settings.")
@@ -143,6 +154,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings; default as for run")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument(
+        "--snapshot",
+        type=Path,
+        metavar="DIR",
+        help="write a still of each camera here, with a grid and its ignored regions",
+    )
     return parser
 
 

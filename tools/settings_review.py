@@ -12,7 +12,6 @@ from edgewatch.tools.findings import Finding, fail, ok, warn
 
 NOT_YET = {
     "evidence": ("pre_seconds", "post_seconds", "max_bytes"),
-    "mqtt": ("homeassistant_discovery",),
     "web": ("host", "port", "token_file"),
 }
 """Keys that are read and checked, and that nothing in this version acts on."""

@@ -169,28 +169,28 @@ class TestSecrets:
         self, load: Loader, tmp_path: Path
     ) -> None:
         for name in ("broker", "page", "camera"):
-            _secret(tmp_path / name, f"pass of {name}\n")
+            _secret(tmp_path / name, f"password of {name}\n")
         settings = load(
             '[mqtt]\nhost = "b"\nusername = "u"\npassword_file = "broker"\n'
             '[web]\ntoken_file = "page"\n' + CAMERA + 'password_file = "camera"\n'
         )
-        assert settings.mqtt_password == "pass of broker"
-        assert settings.web_token == "pass of page"
-        assert settings.plans()[0].password == "pass of camera"
+        assert settings.mqtt_password == "password of broker"
+        assert settings.web_token == "password of page"
+        assert settings.plans()[0].password == "password of camera"
         assert settings.warnings == ()
 
     def test_a_systemd_credential_stands_in_for_a_file(self, load: Loader, tmp_path: Path) -> None:
         folder = tmp_path / "credentials"
         folder.mkdir()
         for name in ("mqtt.password", "front.password", "web.token"):
-            _secret(folder / name, name)
+            _secret(folder / name, f"credential {name}")
         settings = load(
             '[mqtt]\nhost = "b"\nusername = "u"\n[web]\nhost = "0.0.0.0"\n' + CAMERA,
             {"CREDENTIALS_DIRECTORY": str(folder)},
         )
-        assert settings.mqtt_password == "mqtt.password"
-        assert settings.web_token == "web.token"
-        assert settings.plans()[0].password == "front.password"
+        assert settings.mqtt_password == "credential mqtt.password"
+        assert settings.web_token == "credential web.token"
+        assert settings.plans()[0].password == "credential front.password"
 
     def test_no_secret_shows_in_the_text_of_the_settings(
         self, load: Loader, tmp_path: Path
@@ -444,8 +444,13 @@ def _full_example(folder: Path) -> Path:
     """Write the example with every key in force, and the files that it names."""
     for name in ("ca.pem", "client.pem", "client.key", "cameras.pem", "engine-ca.pem"):
         _secret(folder / name, "x")
-    for name in ("mqtt.password", "web.token", "engine.token", "front.password"):
+    for name in ("mqtt.password", "engine.token", "front.password", "notify-ca.pem"):
         _secret(folder / name, "x")
+    for name in ("webhook.secret", "ntfy.token"):
+        _secret(folder / name, "x")
+    _secret(folder / "webhook.url", "https://box.example.org/hooks/x")
+    _secret(folder / "ntfy.url", "https://ntfy.example.org/x")
+    _secret(folder / "web.token", "a token of the page")
     file = folder / "full.toml"
     text = _uncommented(EXAMPLE.read_text())
     file.write_text(text.replace("tls = false", "tls = true").replace("rtsp://", "rtsps://"))

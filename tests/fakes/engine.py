@@ -27,6 +27,9 @@ class FakeEngine:
         self.described: list[str] = []
         self.forgotten: list[str] = []
         self.prompts: dict[CameraName, str] = {}
+        self.memories: dict[str, bytes] = {}
+        """By clip: what it says it knew before it judged it."""
+        self.recalled: dict[CameraName, bytes] = {}
         self.hold: asyncio.Event | None = None
         self._running = False
         self._last_end: dict[CameraName, float] = {}
@@ -59,6 +62,15 @@ class FakeEngine:
     async def forget(self, camera: CameraName) -> None:
         self.forgotten.append(camera)
         self._last_end.pop(camera, None)
+
+    async def memory_of(self, camera: CameraName, clip_id: str) -> bytes | None:
+        assert self._running, "asked for a memory before start"
+        return self.memories.get(clip_id)
+
+    async def recall(self, camera: CameraName, memory: bytes) -> None:
+        if memory not in self.memories.values():
+            raise ValueError("this memory is another engine's")
+        self.recalled[camera] = memory
 
     async def close(self) -> None:
         self.closed += 1

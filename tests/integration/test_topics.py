@@ -92,6 +92,7 @@ async def test_every_topic_of_a_daemon_keeps_to_its_schema_and_is_retained_as_pr
             for camera in ("front", "back")
             for kind in ("state", "health", "settings", "coverage")
         ),
+        *(f"homeassistant/device/edgewatch/{camera}/config" for camera in ("front", "back")),
     }
     assert retained[STATUS] == b"online"
     assert set(met) == {

@@ -22,6 +22,7 @@ from edgewatch.pipeline.types import Answer, CameraName, Clip, Event
 from edgewatch.pipeline.watch import Observer
 from tests.fakes.books import FakeBooks, FakeSpeaker
 from tests.fakes.camera import FRONT, make_feed
+from tests.fakes.command_books import FakeCommandBooks
 from tests.fakes.engine import FakeEngine
 from tests.fakes.flow import T0, LoopClock, on_virtual_time, rig, watch_steadily
 
@@ -353,7 +354,7 @@ class TestOperator:
     def test_commands_change_a_camera_and_are_answered(self) -> None:
         async def test() -> None:
             async with rig(FakeEngine(lambda clip: 0.6)) as r:
-                commands = Commands(r.clock)
+                commands = Commands(r.clock, FakeCommandBooks())
                 commands.serve(r.flow, r.chronicle)
                 r.flow.add(make_feed())
                 settings = "edgewatch/front/settings"
@@ -380,7 +381,7 @@ class TestOperator:
     def test_disabled_camera_is_off_and_enabled_it_is_opened_again(self) -> None:
         async def test() -> None:
             async with rig() as r:
-                commands = Commands(r.clock)
+                commands = Commands(r.clock, FakeCommandBooks())
                 commands.serve(r.flow, r.chronicle)
                 r.flow.add(make_feed())
                 r.cameras["front"].see(T0)

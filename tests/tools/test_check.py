@@ -122,7 +122,6 @@ class TestSettings:
         )
         assert [(one.status, one.subject, one.detail) for one in found] == [
             ("ok", "[evidence]", "pre_seconds: set, but not in this version yet"),
-            ("ok", "[mqtt]", "homeassistant_discovery: set, but not in this version yet"),
             ("ok", "[web]", "port: set, but not in this version yet"),
             ("ok", "[engine]", "prompt: set, but the built-in engine has no use for it"),
         ]
