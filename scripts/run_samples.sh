@@ -23,6 +23,8 @@ a fire breaks out, and a (drawn) drive that ends in a collision. In another term
 
     mosquitto_sub -h 127.0.0.1 -p $port -v -t 'edgewatch/#'
 
+and in a browser: http://127.0.0.1:${EDGEWATCH_WEB__PORT:-8787}
+
 The first verdicts come after 5 s, the first event after about 15 s. Ctrl-C ends it.
 
 END

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -48,6 +50,19 @@ def marked_corner(index: int, width: int, height: int) -> npt.NDArray[np.uint8]:
     return picture
 
 
+@contextmanager
+def _usual_priority() -> Iterator[None]:
+    """Take back what SVT-AV1 does to the thread that encodes: real-time priority, where it may.
+
+    Whatever a test started later would inherit it; a browser then locks up a machine of two cores.
+    """
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, *before)
+
+
 def write_video(
     path: Path,
     *,
@@ -74,7 +89,7 @@ def write_video(
     `creation_time`.
     """
     options = {"movflags": "faststart"} if faststart else {}
-    with av.open(str(path), "w", options=options) as container:
+    with _usual_priority(), av.open(str(path), "w", options=options) as container:
         if created is not None:
             container.metadata["creation_time"] = created
         stream = container.add_stream(codec, rate=Fraction(fps))
