@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from edgewatch.pipeline import nal
+
 _HEAD_BYTES = 4096
 """Parameter sets and messages before the first slice fit in here, so long packets aren't copied."""
 
@@ -80,8 +82,8 @@ class _IntraOnly:
 class _H264:
     def __init__(self, extradata: bytes) -> None:
         self.obstacle = ""
-        self._length_bytes = (extradata[4] & 3) + 1 if _is_prefixed(extradata, 7) else 0
-        sets = _avcc_sets(extradata) if self._length_bytes else _start_coded(extradata)
+        self._length_bytes = nal.length_bytes("h264", extradata)
+        sets = nal.parameter_sets("h264", extradata)
         known = [unit for unit in sets if unit[0] & 31 == _H264_SPS]
         if not known:
             self.obstacle = "the stream's parameter sets are not known"
@@ -114,8 +116,8 @@ class _H265:
     def __init__(self, extradata: bytes) -> None:
         self.obstacle = ""
         self._highest_layer = 0
-        self._length_bytes = (extradata[21] & 3) + 1 if _is_prefixed(extradata, 23) else 0
-        sets = _hvcc_sets(extradata) if self._length_bytes else _start_coded(extradata)
+        self._length_bytes = nal.length_bytes("hevc", extradata)
+        sets = nal.parameter_sets("hevc", extradata)
         known = [unit for unit in sets if unit[0] >> 1 & 63 == _H265_SPS and len(unit) > 2]
         if not known:
             self.obstacle = "the stream's parameter sets are not known"
@@ -149,20 +151,15 @@ class _H265:
         self._highest_layer = max(self._highest_layer, layers)
 
 
-def _is_prefixed(extradata: bytes, least_bytes: int) -> bool:
-    """Whether NAL units come with their length (ISO/IEC 14496-15), not with start codes."""
-    return extradata[0] == 1 and len(extradata) >= least_bytes
-
-
 def _units(data: memoryview, length_bytes: int) -> Iterator[bytes]:
     """Yield the beginning of each NAL unit, in order; parameter sets are whole."""
     if length_bytes:
         yield from _length_prefixed(data, length_bytes)
         return
     head = bytes(data[:_HEAD_BYTES])
-    yield from _start_coded(head)
+    yield from nal.units(head)
     if len(data) > _HEAD_BYTES:  # only a packet without a slice in its head comes so far
-        yield from _start_coded(bytes(data))
+        yield from nal.units(bytes(data))
 
 
 def _length_prefixed(data: memoryview, length_bytes: int) -> Iterator[bytes]:
@@ -173,40 +170,6 @@ def _length_prefixed(data: memoryview, length_bytes: int) -> Iterator[bytes]:
         if size:
             yield bytes(data[at : at + min(size, _HEAD_BYTES)])
         at += size
-
-
-def _start_coded(data: bytes) -> Iterator[bytes]:
-    """Cut at start codes (Annex B of both standards)."""
-    at = data.find(b"\0\0\1")
-    while at >= 0:
-        begin = at + 3
-        at = data.find(b"\0\0\1", begin)
-        unit = data[begin:] if at < 0 else data[begin:at].rstrip(b"\0")
-        if unit:
-            yield unit
-
-
-def _avcc_sets(extradata: bytes) -> Iterator[bytes]:
-    """Yield the sequence parameter sets of an avcC box (ISO/IEC 14496-15, 5.3.3.1)."""
-    at = 6
-    for _ in range(extradata[5] & 31):
-        size = int.from_bytes(extradata[at : at + 2], "big")
-        if unit := extradata[at + 2 : at + 2 + size]:
-            yield unit
-        at += 2 + size
-
-
-def _hvcc_sets(extradata: bytes) -> Iterator[bytes]:
-    """Yield the parameter sets of an hvcC box (ISO/IEC 14496-15, 8.3.3.1)."""
-    at = 23
-    for _ in range(extradata[22]):
-        count = int.from_bytes(extradata[at + 1 : at + 3], "big")
-        at += 3
-        for _ in range(count):
-            size = int.from_bytes(extradata[at : at + 2], "big")
-            if unit := extradata[at + 2 : at + 2 + size]:
-                yield unit
-            at += 2 + size
 
 
 def _only_frames(unit: bytes) -> bool:

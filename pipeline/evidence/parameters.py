@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgewatch.pipeline.evidence import nal
+from edgewatch.pipeline import nal
 from edgewatch.pipeline.preroll import Coding, KeptPacket
 
 

@@ -22,7 +22,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from edgewatch.pipeline.evidence import nal
+from edgewatch.pipeline import nal
 from edgewatch.pipeline.evidence.placing import DecodeOrder, depth_of
 from edgewatch.pipeline.evidence.trouble import EvidenceFailed, failed
 from edgewatch.pipeline.preroll import Coding, KeptPacket

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from tests.integration.mosquitto import Mosquitto, Subscriber, mosquitto, subscriber
+from tests.integration.processes import footage
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 RTSP_SCRIPT = Path(__file__).with_name("rtsp_server.py")
@@ -86,3 +89,23 @@ def rtsp_server(rtsp_available: None) -> Iterator[RtspServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
+    """A running Mosquitto."""
+    async with mosquitto(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def heard(broker: Mosquitto) -> AsyncIterator[Subscriber]:
+    """A subscriber that hears everything."""
+    async with subscriber(broker.port) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording with bursts of anomaly, made once a module."""
+    return footage(tmp_path_factory.mktemp("footage") / "bursts.mp4")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.mosquitto import Mosquitto, Subscriber, mosquitto, subscriber
+from tests.integration.mosquitto import Mosquitto, Subscriber, subscriber
 from tests.integration.processes import (
     Program,
     daemon,
@@ -39,12 +38,6 @@ RETAINED = {
     *(f"edgewatch/front/{kind}" for kind in ("state", "health", "settings", "coverage")),
 }
 DISCOVERY = "homeassistant/device/edgewatch/front/config"
-
-
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    async with mosquitto(tmp_path) as running:
-        yield running
 
 
 def settings_of(folder: Path, broker: Mosquitto) -> Path:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgewatch.pipeline.messages import iso_to_seconds
-from tests.integration.mosquitto import Mosquitto, Subscriber, mosquitto, subscriber
+from tests.integration.mosquitto import Mosquitto, Subscriber
 from tests.integration.processes import (
     daemon,
     file_camera,
@@ -26,18 +25,6 @@ TOPIC = "edgewatch/front/coverage"
 VERDICTS = "edgewatch/front/verdict"
 CLIPS = 6
 """Judged before the daemon is stopped."""
-
-
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    async with mosquitto(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-async def heard(broker: Mosquitto) -> AsyncIterator[Subscriber]:
-    async with subscriber(broker.port) as running:
-        yield running
 
 
 @pytest.fixture

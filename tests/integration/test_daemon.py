@@ -10,7 +10,7 @@ import signal
 import socket
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,6 @@ from tests.integration.processes import (
     edgewatch,
     file_camera,
     finished,
-    footage,
     write_settings,
 )
 from tests.integration.subscriber import (
@@ -53,23 +52,6 @@ pytestmark = pytest.mark.integration
 
 FRONT_EVENTS = "edgewatch/front/events"
 FRONT_VERDICTS = "edgewatch/front/verdict"
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return footage(tmp_path_factory.mktemp("footage") / "bursts.mp4")
-
-
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    async with mosquitto(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-async def heard(broker: Mosquitto) -> AsyncIterator[Subscriber]:
-    async with subscriber(broker.port) as running:
-        yield running
 
 
 @contextmanager

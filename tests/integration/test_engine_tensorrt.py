@@ -9,7 +9,6 @@ import random
 import signal
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from edgewatch.pipeline.messages import iso_to_seconds
 from edgewatch.pipeline.store import Store
 from edgewatch.pipeline.types import CameraName, Interval
 from tests.fakes.tensorrt_llm.record import reported
-from tests.integration.mosquitto import Mosquitto, Subscriber, mosquitto, subscriber
+from tests.integration.mosquitto import Mosquitto, Subscriber
 from tests.integration.processes import (
     Program,
     daemon,
@@ -62,18 +61,6 @@ class Site:
     def control(self, **rules: Any) -> None:
         write_json(self.folder / "control.new", rules)
         (self.folder / "control.new").rename(self.folder / "control")
-
-
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    async with mosquitto(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-async def heard(broker: Mosquitto) -> AsyncIterator[Subscriber]:
-    async with subscriber(broker.port) as running:
-        yield running
 
 
 @pytest.fixture

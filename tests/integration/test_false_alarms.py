@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiomqtt
 import pytest
 
-from tests.integration.mosquitto import Mosquitto, Subscriber, mosquitto, subscriber
+from tests.integration.mosquitto import Mosquitto, Subscriber
 from tests.integration.processes import (
     THRESHOLD,
     daemon,
     file_camera,
     finished,
-    footage,
     write_settings,
 )
 from tests.integration.subscriber import said, schemas_met
@@ -26,23 +24,6 @@ pytestmark = pytest.mark.integration
 VERDICTS = "edgewatch/front/verdict"
 SETTINGS = "edgewatch/front/settings"
 NEARLY_ALL = [[[0.0, 0.0], [1.0, 0.0], [1.0, 0.94], [0.0, 0.94]]]
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return footage(tmp_path_factory.mktemp("footage") / "bursts.mp4")
-
-
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    async with mosquitto(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-async def heard(broker: Mosquitto) -> AsyncIterator[Subscriber]:
-    async with subscriber(broker.port) as running:
-        yield running
 
 
 async def send(broker: Mosquitto, **commands: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import aiomqtt
 import pytest
 
 from tests.homeassistant_schema import validate_device
-from tests.integration.mosquitto import Mosquitto, Subscriber, mosquitto, subscriber
+from tests.integration.mosquitto import Mosquitto, Subscriber, subscriber
 from tests.integration.processes import daemon, file_camera, footage, write_settings
 from tests.integration.subscriber import STATUS, lives, retained_at, said, steps_on
 from tests.mqtt_schemas import validate_message
@@ -42,12 +41,6 @@ def configure(
 
 def devices(messages: dict[str, bytes]) -> set[str]:
     return {topic for topic in messages if topic.endswith("/config")}
-
-
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    async with mosquitto(tmp_path) as running:
-        yield running
 
 
 async def test_each_camera_is_a_device_whose_controls_work(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import aiomqtt
 import pytest
 
-from tests.integration.mosquitto import Mosquitto, mosquitto, subscriber
+from tests.integration.mosquitto import Mosquitto, subscriber
 from tests.integration.processes import daemon, file_camera, footage, write_settings
 from tests.integration.subscriber import (
     STATUS,
@@ -50,12 +50,6 @@ async def run_once(settings: Path, broker: Mosquitto, base: str = "edgewatch") -
 
 def of(camera: str, retained: dict[str, bytes]) -> set[str]:
     return {topic for topic in retained if f"/{camera}/" in topic}
-
-
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    async with mosquitto(tmp_path) as running:
-        yield running
 
 
 async def test_camera_renamed_while_the_service_was_down_leaves_nothing(

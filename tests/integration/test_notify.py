@@ -14,7 +14,7 @@ import pytest
 from tests.daemon.web.test_server import free_port
 from tests.fakes.receiver import Receiver, receiver
 from tests.integration.mosquitto import Subscriber, mosquitto, subscriber
-from tests.integration.processes import daemon, file_camera, footage, write_settings
+from tests.integration.processes import daemon, file_camera, write_settings
 from tests.integration.subscriber import all_steps, assert_well_told
 from tests.prometheus_text import parse
 
@@ -34,11 +34,6 @@ def waiting(folder: Path) -> list[bytes]:
 def deliveries(other: Receiver) -> list[str]:
     """Return what was taken, each once, in order."""
     return list(dict.fromkeys(one.headers["x-edgewatch-delivery"] for one in other.taken))
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return footage(tmp_path_factory.mktemp("footage") / "bursts.mp4")
 
 
 async def test_a_killed_daemon_loses_no_webhook_and_keeps_their_order(

@@ -31,11 +31,6 @@ CLIPS = 11
 """Of 1 s every 0.5 s, in the 6 s of footage."""
 
 
-@pytest.fixture(scope="module")
-def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return footage(tmp_path_factory.mktemp("footage") / "bursts.mp4")
-
-
 async def reported(video: Path, settings: Path, folder: Path, *more: str | Path) -> bytes:
     """Replay a recording and return its verdicts.jsonl."""
     ended = await finished("replay", video, "--config", settings, "--report", folder, *more)

@@ -118,8 +118,18 @@ async def test_what_a_killed_daemon_leaves_can_be_played_and_is_finished_at_the_
     root = tmp_path / "data" / "evidence"
 
     def parts() -> list[Path]:
-        # Enough of it that a fragment with pictures is on the disk
-        return [one for one in root.glob("gate/*/*.mp4.part") if one.stat().st_size > 4_000]
+        # Enough of it that a fragment with pictures is on the disk, and told when it begins
+        return [
+            one
+            for one in root.glob("gate/*/*.mp4.part")
+            if one.stat().st_size > 4_000 and begins(one) is not None
+        ]
+
+    def begins(part: Path) -> float | None:
+        sidecar = part.with_name(part.name.replace(".mp4.part", ".json"))
+        video = json.loads(sidecar.read_text())["video"] if sidecar.exists() else None
+        start_seconds: float | None = video["start_seconds"] if video else None
+        return start_seconds
 
     async with daemon(settings) as program:
         await until(lambda: bool(parts()))

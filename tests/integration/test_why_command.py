@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -11,7 +10,7 @@ import pytest
 
 from edgewatch.pipeline.store import Store
 from edgewatch.pipeline.types import CameraName, Event
-from tests.integration.mosquitto import Mosquitto, Subscriber, mosquitto, subscriber
+from tests.integration.mosquitto import Mosquitto, Subscriber
 from tests.integration.processes import (
     THRESHOLD,
     daemon,
@@ -25,18 +24,6 @@ pytestmark = pytest.mark.integration
 
 EVENTS = "edgewatch/front/events"
 FRONT = CameraName("front")
-
-
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    async with mosquitto(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-async def heard(broker: Mosquitto) -> AsyncIterator[Subscriber]:
-    async with subscriber(broker.port) as running:
-        yield running
 
 
 @pytest.fixture

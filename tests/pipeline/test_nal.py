@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgewatch.pipeline.evidence import nal
+from edgewatch.pipeline import nal
 from tests.fakes.packets import encoded
 
 

@@ -47,21 +47,17 @@ def parameter_sets(codec: str, extradata: bytes) -> tuple[bytes, ...]:
     """Return the parameter sets of global headers, each without start code, in order."""
     if not extradata:
         return ()
-    prefixed = length_bytes(codec, extradata)
-    try:
-        if prefixed and codec == "h264":
-            return tuple(_avcc(extradata))
-        if prefixed:
-            return tuple(_hvcc(extradata))
-    except IndexError:
-        return ()
-    return tuple(unit for unit in _units(extradata) if _is_set(codec, unit))
+    if length_bytes(codec, extradata):
+        found = _avcc(extradata) if codec == "h264" else _hvcc(extradata)
+    else:
+        found = units(extradata)
+    return tuple(unit for unit in found if _is_set(codec, unit))
 
 
 def carried_sets(codec: str, data: bytes) -> tuple[bytes, ...]:
     """Return the parameter sets that a packet with start codes carries before its first slice."""
     found = []
-    for unit in _units(data[:_HEAD_BYTES]):
+    for unit in units(data[:_HEAD_BYTES]):
         if _is_slice(codec, unit):
             break
         if _is_set(codec, unit):
@@ -86,7 +82,8 @@ def _is_slice(codec: str, unit: bytes) -> bool:
     return unit[0] >> 1 & 63 < _H265_SLICES_END
 
 
-def _units(data: bytes) -> Iterator[bytes]:
+def units(data: bytes) -> Iterator[bytes]:
+    """Yield each unit between start codes."""
     at = data.find(b"\0\0\1")
     while at >= 0:
         begin = at + 3
@@ -99,7 +96,7 @@ def _units(data: bytes) -> Iterator[bytes]:
 def _avcc(extradata: bytes) -> Iterator[bytes]:
     at = 6
     for group in range(2):  # sequence, then picture parameter sets
-        count = extradata[5] & 31 if group == 0 else extradata[at]
+        count = extradata[5] & 31 if group == 0 else sum(extradata[at : at + 1])
         at += group
         for _ in range(count):
             size = int.from_bytes(extradata[at : at + 2], "big")
@@ -115,7 +112,6 @@ def _hvcc(extradata: bytes) -> Iterator[bytes]:
         at += 3
         for _ in range(count):
             size = int.from_bytes(extradata[at : at + 2], "big")
-            unit = extradata[at + 2 : at + 2 + size]
-            if unit and _is_set("hevc", unit):
+            if unit := extradata[at + 2 : at + 2 + size]:
                 yield unit
             at += 2 + size
