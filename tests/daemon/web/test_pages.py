@@ -398,6 +398,8 @@ class TestChanges:
             ) as got:
                 assert (got.status, await got.json()) == (200, {"error": None})
             assert s.pipeline.flow.watches[0].threshold == 0.75
+            page = await s.client.get("/cameras/front")
+            assert "Differs from the settings file: threshold." in await page.text()
 
     async def test_a_plain_form_is_led_back(self) -> None:
         async with site("front") as s:
