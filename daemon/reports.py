@@ -131,6 +131,8 @@ class Reports:
         for watch in self._pipeline.flow.watches:
             if watch.feed.live:
                 totals, end_seconds = await self.coverage_of(watch.camera)
+                if self._pipeline.flow.watch(watch.camera) is not watch:
+                    continue  # removed meanwhile: what is retained of it has been taken away
                 self._pipeline.announcer.coverage(watch.camera, totals, end_seconds)
                 summed[watch.camera] = totals
         self.coverage = summed
