@@ -92,12 +92,18 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def allowed(field: FieldInfo) -> str:
     """Say what a key takes: "a whole number from 1 to 65535"."""
     kinds = base_types(field.annotation) - {types.NoneType}
-    if choices := [text for kind in kinds for text in get_args(kind)]:
-        return "one of " + ", ".join(f'"{choice}"' for choice in choices)
+    if choices := choices_of(field):
+        words = "one of " + ", ".join(f'"{choice}"' for choice in choices)
+        return f"{words}, or {NAMES_OF_TYPES[Path]}" if Path in kinds else words
     names = " or ".join(NAMES_OF_TYPES[kind] for kind in sorted(kinds, key=str))
     if tuple in kinds and int in base_types(get_args(field.annotation)[0]):
         names = "a list of whole numbers"
     return f"{names} {_bounds(field)}".strip()
+
+
+def choices_of(field: FieldInfo) -> list[str]:
+    """Return the words that a key takes, in their order; none if it takes anything else."""
+    return [text for kind in base_types(field.annotation) for text in get_args(kind)]
 
 
 def _bounds(field: FieldInfo) -> str:

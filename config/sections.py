@@ -175,6 +175,8 @@ class Engine(Section):
     model: FilePath | None = None
     """Directory of the checkpoint, in Hugging Face's layout."""
     threshold: Probability = 0.5
+    calibration: Literal["auto", "none"] | FilePath = "auto"
+    """What makes scores probabilities; `auto`: what `edgewatch calibrate` left for this engine."""
     explain_tokens: Annotated[int, Field(ge=0, le=2048)] = 96
     max_batch: Annotated[int, Field(ge=1, le=256)] = 8
 
@@ -206,8 +208,9 @@ class Engine(Section):
     """The model's name there; None: the first that the server names."""
     token_file: FilePath | None = None
     ca_file: FilePath | None = None
-    send: Literal["video", "images"] = "video"
-    """As what a clip is sent: an mp4, or one picture a frame for servers that take no video."""
+    send: Literal["video", "images", "image"] = "video"
+    """As what a clip is sent: an mp4, one picture a frame for servers that take no video, or its
+    middle frame alone for those whose model takes one picture."""
     request_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
     """Longest wait for a server's answer."""
 

@@ -130,6 +130,14 @@ class Settings(Section):
         """Token for the push server, if it asks for one."""
         return self._secrets.get("notify.ntfy_token")
 
+    def with_engine_of(self, other: Settings) -> Settings:
+        """Return these settings with the other's `[engine]`, its token included."""
+        changed = self.model_copy(update={"engine": other.engine})
+        kept = {name: text for name, text in self._secrets.items() if name != "engine.token"}
+        token = other.engine_token
+        changed._secrets = kept | ({"engine.token": token} if token is not None else {})
+        return changed
+
     def plans(self) -> tuple[CameraPlan, ...]:
         """What to do with each camera, in the order of the file."""
         return tuple(self._plan(camera) for camera in self.cameras)

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from edgewatch.config.cameras import CameraSettings
 from edgewatch.config.errors import ConfigError, Problem
-from edgewatch.config.problems import base_types, nearest
+from edgewatch.config.problems import base_types, choices_of, nearest
 from edgewatch.config.sections import Section
 
 PREFIX = "EDGEWATCH_"
@@ -152,7 +152,7 @@ def from_json(text: str) -> Any:
 def anchored(model: type[Section], key: str, value: Any, folder: Path) -> Any:
     """Make a relative path absolute; anything else is returned as it is."""
     field = model.model_fields.get(key)
-    if field is None or not isinstance(value, str) or not value:
+    if field is None or not isinstance(value, str) or not value or value in choices_of(field):
         return value
     is_source = model is CameraSettings and key in ("url", "detect_url") and "://" not in value
     return str(folder / value) if is_source or Path in base_types(field.annotation) else value

@@ -31,6 +31,10 @@ COMMANDS = {
     "feedback": "say of an event whether it was rightly one",
     "verify": "judge the evidence of an event again: does its score stand?",
     "coverage": "for every second of each camera: judged, or why not",
+    "evaluate": "how good engines are on labelled recordings, side by side",
+    "calibrate": "make an engine's scores probabilities, and choose its threshold",
+    "quantize": "make a smaller checkpoint of a model, and see what it lost",
+    "verify-install": "versions that do not go together here, each with its cure",
 }
 
 USAGE = """\
@@ -51,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = arguments[0] if arguments else "--help"
     if command in ("-h", "--help", "help"):
-        lines = "\n".join(f"  {name:<9} {does}" for name, does in COMMANDS.items())
+        lines = "\n".join(f"  {name:<14} {does}" for name, does in COMMANDS.items())
         print(USAGE.format(commands=lines), end="")  # noqa: T201 - the help itself
         return EX_OK
     if command == "--version":
@@ -61,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(arguments[1:])
     if command in COMMANDS:
         # A command's imports are its own: `events` must not load an engine.
-        tool = importlib.import_module(f"edgewatch.tools.{command}")
+        tool = importlib.import_module(f"edgewatch.tools.{command.replace('-', '_')}")
         code: int = tool.main(arguments[1:])
         return code
     known = ", ".join(COMMANDS)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Literal
 
+from edgewatch.pipeline.engines.calibration import split_name
 from edgewatch.pipeline.hysteresis import most_anomalous
 from edgewatch.pipeline.ids import time_of
 from edgewatch.pipeline.inquiry import Inquiry
@@ -175,6 +176,11 @@ class _Answer:
             kind = one.kind.replace("_", " ")
             self._facts.append(
                 f"The engine's reason: {kind}{place}, strength {one.strength:.2f}{detail}."
+            )
+        if split_name(top.engine)[1]:
+            self._facts.append(
+                "The score is calibrated: how often such clips of labelled recordings were an "
+                "incident, and not the engine's own figure."
             )
         if top.warming_up:
             self._facts.append("The engine was still learning what is normal here.")

@@ -9,7 +9,8 @@ from typing import ClassVar
 from pydantic import ConfigDict, TypeAdapter
 
 from edgewatch.pipeline.errors import CameraError, EdgewatchError
-from edgewatch.pipeline.thumbnails import Thumbnail, WorstClips
+from edgewatch.pipeline.thumbnail import Thumbnail
+from edgewatch.pipeline.thumbnails import WorstClips
 from edgewatch.pipeline.types import CameraName, Clip, Event, SourceInfo, Verdict
 from edgewatch.pipeline.watch import Observer
 

@@ -194,6 +194,28 @@ class Records:
         """Return (start_seconds, end_seconds, score, threshold) of the same clips."""
         return self._rows(timeline.SPANS, (camera, since_seconds, until_seconds))
 
+    def engine_since(
+        self, camera: CameraName, since_seconds: float, until_seconds: float
+    ) -> tuple[str, float | None]:
+        """Return which engine judged last within [since, until), and since when it alone did.
+
+        The time is the end of the last clip that another one judged; None: there is none. The
+        name is empty if nothing was judged.
+        """
+        values = {"camera": camera, "since": since_seconds, "until": until_seconds}
+        within = "camera = :camera AND end_seconds >= :since AND end_seconds < :until"
+        rows = self._rows(
+            f"SELECT engine FROM verdicts WHERE {within} ORDER BY end_seconds DESC LIMIT 1", values
+        )
+        if not rows:
+            return "", None
+        engine = str(rows[0][0])
+        others = self._rows(
+            f"SELECT max(end_seconds) FROM verdicts WHERE {within} AND engine != :engine",
+            {**values, "engine": engine},
+        )
+        return engine, others[0][0]
+
     def timeline(
         self, camera: CameraName, since_seconds: float, until_seconds: float, buckets: int
     ) -> list[ScoreBucket]:

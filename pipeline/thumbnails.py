@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 
-from edgewatch.pipeline.types import Clip, Evidence, Frame, Verdict
+from edgewatch.pipeline.thumbnail import Thumbnail
+from edgewatch.pipeline.types import Clip, Frame, Verdict
 
 WIDTH = 224
 """Pixels, a little more than what the page shows, so that it stays sharp on a phone."""
 JPEG_QUALITY = 72
 WORST_CLIPS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Thumbnail:
-    """The middle picture of one clip."""
-
-    start_seconds: float
-    """The clip's place in the recording, from its first picture."""
-    end_seconds: float
-    media_seconds: float
-    """The picture's own place."""
-    score: float
-    anomalous: bool
-    jpeg: bytes
-    width: int
-    height: int
-    evidence: tuple[Evidence, ...] = ()
 
 
 class WorstClips:
@@ -74,6 +56,11 @@ def thumbnail(clip: Clip, verdict: Verdict, *, width: int = WIDTH) -> Thumbnail:
         height=size[1],
         evidence=verdict.evidence,
     )
+
+
+def jpeg_of(frame: Frame, *, width: int = WIDTH) -> bytes:
+    """Return a frame as JPEG, at most `width` pixels wide."""
+    return _encode(frame, width)[0]
 
 
 def _encode(frame: Frame, width: int) -> tuple[bytes, tuple[int, int]]:

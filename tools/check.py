@@ -24,6 +24,7 @@ from edgewatch.pipeline.errors import EngineFailed
 from edgewatch.pipeline.types import Clip
 from edgewatch.tools.box import clock_finding, data_findings, newest_record_seconds, socket_finding
 from edgewatch.tools.broker_probe import broker_finding
+from edgewatch.tools.calibrating.checked import calibration_findings
 from edgewatch.tools.camera_probe import CameraProbes
 from edgewatch.tools.daemon_probe import daemon_finding, tenant_of
 from edgewatch.tools.engine_findings import engine_findings, failure_finding
@@ -142,7 +143,10 @@ async def _engine(settings: Settings, real: Clip | None) -> list[Finding]:
         )
     except EngineFailed as error:
         return [failure_finding(settings.engine.kind, error)]
-    return engine_findings(test, plans, settings.engine.threshold, kind=settings.engine.kind)
+    return [
+        *engine_findings(test, plans, settings.engine.threshold, kind=settings.engine.kind),
+        *calibration_findings(engine, settings),
+    ]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,16 +12,16 @@ from edgewatch.config.settings import CameraPlan, Settings
 from edgewatch.pipeline.engine_setup import engine_setup
 from edgewatch.pipeline.engines import Engine, create_engine
 from edgewatch.pipeline.engines.setup import EngineSetup
-from edgewatch.pipeline.events import EventPolicy
 from edgewatch.pipeline.playlist import recording_feed
 from edgewatch.pipeline.recorder import Recorded
-from edgewatch.pipeline.types import Answer, CameraName, Event, Verdict
+from edgewatch.pipeline.types import Answer, CameraName
 from edgewatch.pipeline.watch import rules_of
 from edgewatch.tools.both_engines import BothEngines, twin
 from edgewatch.tools.comparison import Comparison, How, differing
 from edgewatch.tools.playback import Judged, Labelled, play, replay_of
 from edgewatch.tools.progress import ReplayProgress
 from edgewatch.tools.recordings import Found, Recording
+from edgewatch.tools.reported import reported
 
 _IN_PLANS = {"threshold": 0.5, "scene": "fixed", "prompt": None}
 """Keys of [engine] that each camera's plan holds, and no engine is made of."""
@@ -113,7 +113,8 @@ def under(recorded: Recorded, plan: CameraPlan) -> Recorded:
         )
         for one in recorded.verdicts
     )
-    return replace(recorded, verdicts=verdicts, events=_events(recorded.camera, verdicts, plan))
+    events = reported(recorded.camera, verdicts, rules_of(plan))
+    return replace(recorded, verdicts=verdicts, events=events)
 
 
 def answered(
@@ -138,14 +139,6 @@ def answered(
         error = f"{missing} of its clips were not judged: {engine} gave no probability"
         recorded = replace(recorded, error=error, engine_failed=True)
     return under(replace(recorded, verdicts=verdicts, worst=()), plan)
-
-
-def _events(camera: CameraName, verdicts: Sequence[Verdict], plan: CameraPlan) -> tuple[Event, ...]:
-    if not verdicts:
-        return ()
-    policy = EventPolicy(camera, rules_of(plan), now_seconds=verdicts[0].start_seconds, replay=True)
-    events = [event for verdict in verdicts for event in policy.judge(verdict)]
-    return (*events, *policy.lose(verdicts[-1].end_seconds, "stream_ended"))
 
 
 async def _once(first: Side, second: Side, work: Work) -> tuple[Judged, Judged]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
-
-from edgewatch.pipeline.messages import iso_utc
 from edgewatch.tools.compare_table import METRICS, figure_text, shown, summed_up
 from edgewatch.tools.comparison import Comparison, alerts, document
 from edgewatch.tools.report import write_files, write_report
-from edgewatch.tools.results import notes, offset
+from edgewatch.tools.results import notes
+from edgewatch.tools.sheet import minute, render_sheet
 from edgewatch.tools.timeline import draw
 
 MOST_STEPS = 120
@@ -35,16 +32,11 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
 
 def render(comparison: Comparison) -> str:
     """Return the page: no request but for the links to both reports, no script."""
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"shown": shown, "offset": offset}
-    template = resources.files("edgewatch.tools").joinpath("compare.html").read_text("utf-8")
     pairs = sorted(comparison.pairs, key=lambda one: one.change is None)
     sides = comparison.first, comparison.second
-    return environment.from_string(template).render(
-        comparison=comparison,
-        pairs=[
+    values = {
+        "comparison": comparison,
+        "pairs": [
             (
                 pair,
                 *(
@@ -54,18 +46,19 @@ def render(comparison: Comparison) -> str:
             )
             for number, pair in enumerate(pairs)
         ],
-        totals=[
+        "totals": [
             ("Events", *(replay.events for replay in sides)),
             ("Alerts (sent)", *(alerts(replay) for replay in sides)),
             ("Clips judged", *(replay.clips for replay in sides)),
             ("Engine", *(replay.engine for replay in sides)),
         ],
-        metrics=[
+        "metrics": [
             (name, *(figure_text(figure(replay.statistics[0])) for replay in sides))
             for name, figure in METRICS.items()
             if all(replay.statistics for replay in sides)
         ],
-        notes=notes(comparison.first),
-        summary=summed_up(comparison),
-        finished=iso_utc(comparison.first.finished_seconds)[:16].replace("T", " ") + " UTC",
-    )
+        "notes": notes(comparison.first),
+        "summary": summed_up(comparison),
+        "finished": minute(comparison.first.finished_seconds),
+    }
+    return render_sheet("compare.html", values, {"shown": shown})

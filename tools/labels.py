@@ -8,7 +8,7 @@ import itertools
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -41,6 +41,10 @@ class RecordingLabel:
     """Kind of camera ("drive", "fixed", ...); figures are also given by group."""
     windows: tuple[Window, ...] = ()
     """Where the anomaly is: growing and disjoint; empty if nobody marked it."""
+    drive: str = ""
+    """Recordings of one drive are views of the same incident; empty: the file does not say."""
+    view: str = ""
+    """Which camera of the drive: "front", "left", ..."""
 
 
 class Labels:
@@ -57,6 +61,11 @@ class Labels:
 
     def __len__(self) -> int:
         return len(self._by_path)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What the rows name, as absolute paths, in their order."""
+        return tuple(self._by_path)
 
     def for_file(self, path: str | Path) -> RecordingLabel | None:
         """Return the label of a recording, None if there is none.
@@ -101,9 +110,9 @@ def read_labels(path: Path) -> Labels:
     """Read a label CSV.
 
     Columns `file` and `label` (Normal or Anomaly, also 0 or 1; case does not matter) must be
-    there. Optional: `camera` (the group), `anomaly_start_s` and `anomaly_end_s`; several rows of
-    one file give several windows. Other columns are ignored. Paths are relative to the CSV's
-    folder. Raises ConfigError, naming file, line and cure.
+    there. Optional: `camera` (the group), `drive` and `view`, `anomaly_start_s` and
+    `anomaly_end_s`; several rows of one file give several windows. Other columns are ignored.
+    Paths are relative to the CSV's folder. Raises ConfigError, naming file, line and cure.
     """
     rows: dict[str, RecordingLabel] = {}
     for line, cells in _rows(path):
@@ -112,6 +121,17 @@ def read_labels(path: Path) -> Labels:
         label = row.label
         rows[file] = row.merged(rows[file], label) if file in rows else label
     return Labels(rows, source=str(path))
+
+
+def has_label_columns(path: Path) -> bool:
+    """Say whether a CSV's first line names the columns that a label file must have."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            header = file.readline(65_536)
+    except OSError:
+        return False
+    cells = {cell.strip().strip('"').lower() for cell in header.split(_delimiter(header))}
+    return {"file", "label"} <= cells
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -188,15 +208,19 @@ class _Row:
         window = self._window()
         if window and label == "Normal":
             self._fail("a Normal recording has an anomaly window; empty it or write Anomaly")
-        return RecordingLabel(label, self.cells.get("camera", ""), (window,) if window else ())
+        return RecordingLabel(
+            label,
+            self.cells.get("camera", ""),
+            (window,) if window else (),
+            self.cells.get("drive", ""),
+            self.cells.get("view", ""),
+        )
 
     def merged(self, earlier: RecordingLabel, label: RecordingLabel) -> RecordingLabel:
         """Add this row's window to what earlier rows said of the same file."""
-        if (earlier.label, earlier.group) != (label.label, label.group):
-            self._fail(f"{self.file} is in an earlier line with another label or camera")
-        return RecordingLabel(
-            label.label, label.group, tuple(_united(earlier.windows + label.windows))
-        )
+        if replace(earlier, windows=()) != replace(label, windows=()):
+            self._fail(f"{self.file} is in an earlier line with another label, camera or drive")
+        return replace(label, windows=tuple(_united(earlier.windows + label.windows)))
 
     def _window(self) -> Window | None:
         start = self._seconds("anomaly_start_s")

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from edgewatch.pipeline.messages import iso_utc
-from edgewatch.pipeline.thumbnails import Thumbnail
-from edgewatch.pipeline.types import Evidence
+from edgewatch.pipeline.thumbnail import Thumbnail
+from edgewatch.pipeline.types import Evidence, Verdict
 from edgewatch.tools.metrics import Confusion, Figure
-from edgewatch.tools.results import RecordingResult, Replay, notes, offset, worst_first
+from edgewatch.tools.results import RecordingResult, Replay, notes, worst_first
+from edgewatch.tools.sheet import minute, render_sheet
 from edgewatch.tools.timeline import Timeline, draw
 
 MAX_PICTURED = 200
@@ -30,7 +27,7 @@ class Section:
 
     anchor: str
     result: RecordingResult
-    timeline: Timeline | None
+    timeline: Timeline[Verdict] | None
     thumbnails: tuple[Thumbnail, ...]
 
 
@@ -49,27 +46,15 @@ class MetricsRow:
 
 def render_page(replay: Replay) -> str:
     """Return the page: no request, no script; dark or light as the reader's system is."""
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {
-        "offset": offset,
-        "clock": _clock,
-        "tick": _tick,
-        "figure": _figure,
-        "words": evidence_words,
-        "span": _span_words,
-        "jpeg": _data_uri,
+    values = {
+        "replay": replay,
+        "sections": _sections(replay),
+        "rows": _metrics_rows(replay),
+        "notes": notes(replay),
+        "finished": minute(replay.finished_seconds),
+        "mark": mark,
     }
-    template = resources.files("edgewatch.tools").joinpath("report.html").read_text("utf-8")
-    return environment.from_string(template).render(
-        replay=replay,
-        sections=_sections(replay),
-        rows=_metrics_rows(replay),
-        notes=notes(replay),
-        finished=iso_utc(replay.finished_seconds)[:16].replace("T", " ") + " UTC",
-        mark=mark,
-    )
+    return render_sheet("report.html", values, {"figure": _figure, "words": evidence_words})
 
 
 def mark(result: RecordingResult) -> tuple[str, str]:
@@ -125,24 +110,3 @@ def _figure(figure: Figure) -> str | Markup:
     if figure.value is None:
         return Markup('<abbr title="{}">n/a</abbr>').format(figure.reason)
     return f"{figure.value:.2f}"
-
-
-def _clock(seconds: float) -> str:
-    """Write a stretch of time: 8.4 s, 12 min 05 s, 3 h 07 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes_left = divmod(minutes, 60)
-    return f"{hours} h {minutes_left:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def _tick(seconds: float) -> str:
-    return offset(seconds).removesuffix(".0")
-
-
-def _span_words(span: tuple[float, float]) -> str:
-    return f"{offset(span[0])} to {offset(span[1])}"
-
-
-def _data_uri(jpeg: bytes) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgewatch.pipeline.engines import Engine
 from edgewatch.pipeline.types import Answer
+from edgewatch.tools.calibrating.then import calibration_words
 from edgewatch.tools.evidence_case import (
     KeptCase,
     KeptClip,
@@ -56,15 +57,17 @@ class Finding:
         return asdict(self)
 
 
-async def judged_again(case: KeptCase, engine: Engine, tolerance: float | None) -> Finding:
+async def judged_again(
+    case: KeptCase, engine: Engine, tolerance: float | None, *, notes: Sequence[str] = ()
+) -> Finding:
     """Judge an event's clips again, in order. The engine is started; it is closed by the caller.
 
-    Raises CaseUnreadable, EngineError.
+    `notes`: what is known beforehand of how it is judged now. Raises CaseUnreadable, EngineError.
     """
     allowed = tolerance or (REENCODED_TOLERANCE if case.reencoded else TOLERANCE)
     frames = decoded_frames(case)
     engine.instruct(case.camera, case.prompt)
-    notes = _notes(case)
+    notes = [*notes, *_notes(case)]
     if case.memory is not None:
         try:
             await engine.recall(case.camera, case.memory)
@@ -87,7 +90,7 @@ async def judged_again(case: KeptCase, engine: Engine, tolerance: float | None) 
         )
     then = case.clips[0].engine if case.clips else ""
     if then != engine.name:
-        notes.append(f"then it was judged by {then}, now by {engine.name}")
+        notes.append(calibration_words(then, engine.name))
     if _asked_otherwise(case.clips, answers):
         notes.append("the engine is asked something else now than then")
     reasons = _reasons(case, found, allowed)

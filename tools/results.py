@@ -5,26 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from edgewatch.pipeline.thumbnails import Thumbnail
+from edgewatch.pipeline.thumbnail import Thumbnail
 from edgewatch.pipeline.types import Event, Label, SourceInfo, Verdict
 from edgewatch.tools.labels import RecordingLabel
 from edgewatch.tools.metrics import Outcome, Statistics, measure
 from edgewatch.tools.recordings import NotFound, Recording
-
-
-@dataclass(frozen=True, slots=True)
-class EventSpan:
-    """One event of a recording from its first to its last step, in the recording's own time."""
-
-    start_seconds: float
-    end_seconds: float
-    peak_score: float
-    clips: int
-    description: str
-    ended_by: str
-    """Empty if no end was seen."""
-    suppressed_by: str
-    """Not empty if the event was recorded but never sent."""
+from edgewatch.tools.spans import EventSpan
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,36 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from edgewatch.pipeline.types import Verdict
+from edgewatch.tools.labels import Window
 from edgewatch.tools.results import RecordingResult
+from edgewatch.tools.spans import EventSpan
 
 MAX_TICKS = 7
 _TICK_SECONDS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200)
 _TOUCHING_SECONDS = 1e-3
 """Windows closer than this follow each other without a gap."""
+
+
+class Scored(Protocol):
+    """A clip's score and place, in the recording's own time."""
+
+    @property
+    def media_start_seconds(self) -> float:
+        """Its first picture's time."""
+
+    @property
+    def media_end_seconds(self) -> float:
+        """Its end."""
+
+    @property
+    def score(self) -> float:
+        """P(anomaly), 0 to 1."""
+
+
+Clip = TypeVar("Clip", bound=Scored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +51,12 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Step(Generic[Clip]):
     """One clip's (or several neighbours' worst clip's) place in the drawing."""
 
     span: Span
     y: float
-    verdict: Verdict
+    verdict: Clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +68,10 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(Generic[Clip]):
     """Everything the drawing of one recording shows."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[Step[Clip], ...]
     line: str
     """The scores as the data of an SVG path; interrupted where nothing was judged."""
     threshold_y: float
@@ -60,13 +82,32 @@ class Timeline:
     """Whether a step stands for several clips."""
 
 
-def draw(result: RecordingResult, *, max_steps: int) -> Timeline | None:
+def draw(result: RecordingResult, *, max_steps: int) -> Timeline[Verdict] | None:
     """Lay out a recording; None if it has no verdict. About `max_steps` steps at most."""
-    verdicts = sorted(result.verdicts, key=lambda one: one.media_start_seconds)
-    if not verdicts:
+    if not result.verdicts:
         return None
-    windows = result.label.windows if result.label else ()
-    total = max(result.duration_seconds, *(one.end_seconds for one in windows), 0.1)
+    return lay_out(
+        result.verdicts,
+        threshold=result.verdicts[-1].threshold,
+        duration_seconds=result.duration_seconds,
+        events=result.spans,
+        windows=result.label.windows if result.label else (),
+        max_steps=max_steps,
+    )
+
+
+def lay_out(
+    clips: Sequence[Clip],
+    *,
+    threshold: float,
+    duration_seconds: float,
+    events: Sequence[EventSpan],
+    windows: Sequence[Window],
+    max_steps: int,
+) -> Timeline[Clip]:
+    """Lay out what is known of a recording; there is at least one clip."""
+    verdicts = sorted(clips, key=lambda one: one.media_start_seconds)
+    total = max(duration_seconds, *(one.end_seconds for one in windows), 0.1)
     size = math.ceil(len(verdicts) / max_steps)
     steps = tuple(_steps(verdicts, total, size))
 
@@ -76,8 +117,8 @@ def draw(result: RecordingResult, *, max_steps: int) -> Timeline | None:
     return Timeline(
         steps=steps,
         line=_line(steps),
-        threshold_y=_y(verdicts[-1].threshold),
-        events=tuple(span(one.start_seconds, one.end_seconds) for one in result.spans),
+        threshold_y=_y(threshold),
+        events=tuple(span(one.start_seconds, one.end_seconds) for one in events),
         windows=tuple(span(one.start_seconds, one.end_seconds) for one in windows),
         ticks=tuple(Tick(_x(seconds, total), seconds) for seconds in tick_seconds(total)),
         thinned=size > 1,
@@ -91,7 +132,7 @@ def tick_seconds(total_seconds: float) -> list[float]:
     return [index * gap for index in range(int(total_seconds / gap) + 1)]
 
 
-def _steps(verdicts: Sequence[Verdict], total: float, size: int) -> Iterator[Step]:
+def _steps(verdicts: Sequence[Clip], total: float, size: int) -> Iterator[Step[Clip]]:
     """Yield a step for each `size` neighbours; overlapping windows share their overlap."""
     for run in _unbroken(verdicts):
         edges = [run[0].media_start_seconds]
@@ -105,7 +146,7 @@ def _steps(verdicts: Sequence[Verdict], total: float, size: int) -> Iterator[Ste
             yield Step(span, _y(worst.score), worst)
 
 
-def _unbroken(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
+def _unbroken(verdicts: Sequence[Clip]) -> Iterator[list[Clip]]:
     """Split where footage between two windows was not judged."""
     run = [verdicts[0]]
     for verdict in verdicts[1:]:
@@ -116,7 +157,7 @@ def _unbroken(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
     yield run
 
 
-def _line(steps: Sequence[Step]) -> str:
+def _line(steps: Sequence[Step[Clip]]) -> str:
     """Return the path that runs along the steps' tops."""
     parts: list[str] = []
     x = -1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -58,6 +59,10 @@ class Tuning:
     """The threshold in the settings, which an operator's own may lie over."""
     found: tuple[Outcome, ...]
     proposal: Proposal
+    engine: str
+    """Whose scores these are."""
+    changed_seconds: float | None
+    """Until when another engine judged, or the same one calibrated otherwise; None: no other."""
 
     @property
     def toml(self) -> str:
@@ -147,7 +152,13 @@ def tuned(
     until_seconds: float,
     alerts_a_day: float | None,
 ) -> Tuning | None:
-    """Work everything out; None if there are no scores. Raises StoreError."""
+    """Work everything out; None if there are no scores. Raises StoreError.
+
+    Scores of another engine, or calibrated otherwise, are of another scale: they are left out.
+    """
+    engine, changed_seconds = records.engine_since(camera, since_seconds, until_seconds)
+    if changed_seconds is not None:
+        since_seconds = math.nextafter(changed_seconds, math.inf)
     scores = Scores.of(records.score_spans(camera, since_seconds, until_seconds))
     if not len(scores):
         return None
@@ -169,6 +180,8 @@ def tuned(
         in_file=plan.threshold,
         found=tuple(found),
         proposal=proposal,
+        engine=engine,
+        changed_seconds=changed_seconds,
     )
 
 
@@ -198,6 +211,10 @@ def _document(tuning: Tuning) -> dict[str, object]:
         "schema": 1,
         "camera": tuning.camera,
         "since": iso_utc(tuning.since_seconds),
+        "engine": tuning.engine,
+        "other_engine_until": (
+            None if tuning.changed_seconds is None else iso_utc(tuning.changed_seconds)
+        ),
         "days_watched": tuning.days,
         "clips": tuning.clips,
         "confirmed": tuning.confirmed,
@@ -218,6 +235,15 @@ def _print(tuning: Tuning, console: Console) -> None:
         f"{tuning.confirmed} events confirmed, {tuning.refuted} called false alarms"
     )
     console.print(Text(heading, style="bold"), soft_wrap=True)
+    if tuning.changed_seconds is not None:
+        console.print(
+            Text(
+                f"Scores up to {iso_utc(tuning.changed_seconds)} are of another engine, or "
+                f"calibrated otherwise, and left out: these are of {tuning.engine}.",
+                style="yellow",
+            ),
+            soft_wrap=True,
+        )
     if tuning.days < LEAST_DAYS:
         console.print(Text("Less than a day says little of what a day brings.", style="yellow"))
     console.print(_table(tuning))

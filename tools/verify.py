@@ -16,11 +16,12 @@ from rich.table import Table
 from edgewatch.config.settings import Settings, load_settings
 from edgewatch.daemon.exits import EX_FAILED, EX_OK
 from edgewatch.daemon.logs import configure_logs
-from edgewatch.pipeline.engine_setup import engine_setup
+from edgewatch.pipeline.engine_setup import calibration_file, engine_setup
 from edgewatch.pipeline.engines import create_engine
 from edgewatch.pipeline.errors import EngineError
 from edgewatch.pipeline.evidence.folder import EvidenceFolder
 from edgewatch.pipeline.store import Store
+from edgewatch.tools.calibrating.then import as_then
 from edgewatch.tools.evidence_case import CaseUnreadable, KeptCase, read_case
 from edgewatch.tools.record_reading import exit_code_of
 from edgewatch.tools.rejudging import Finding, judged_again
@@ -106,10 +107,13 @@ def _case_of(settings: Settings, event_id: str) -> KeptCase:
 
 
 async def _judged(settings: Settings, case: KeptCase, tolerance: float | None) -> Finding:
-    engine = create_engine(engine_setup(settings, baseline_dir=None))
+    then = case.clips[0].engine if case.clips else ""
+    setup = engine_setup(settings, baseline_dir=None)
+    setup, note = as_then(setup, calibration_file(settings), then)
+    engine = create_engine(setup)
     try:
         await engine.start()
-        return await judged_again(case, engine, tolerance)
+        return await judged_again(case, engine, tolerance, notes=[note] if note else [])
     finally:
         await engine.close()
 

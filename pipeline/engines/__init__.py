@@ -64,6 +64,15 @@ class Engine(Protocol):
 
 def create_engine(setup: EngineSetup) -> Engine:
     """Make the engine of a kind; nothing heavy is imported before its `start`."""
+    engine = _of_kind(setup)
+    if setup.calibration is None:
+        return engine
+    from edgewatch.pipeline.engines.calibrated import CalibratedEngine
+
+    return CalibratedEngine(engine, setup)
+
+
+def _of_kind(setup: EngineSetup) -> Engine:
     match setup.kind:
         case "builtin":
             from edgewatch.pipeline.engines.builtin import BuiltinEngine

@@ -7,6 +7,7 @@ numbers; `memory_of` makes them of /proc/meminfo and of what the GPU's driver sa
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -113,17 +114,20 @@ def plan(
     unified: bool = False,
     quantize: Literal["none", "int8"] = "none",
     weight_bytes: int | None = None,
+    held_bytes: Callable[[Tensor], int] | None = None,
 ) -> MemoryPlan:
     """Plan the memory of a checkpoint for batches of the largest clips.
 
     `free_bytes`, `cache_bytes`: see `Memory`. `unified`: host and GPU share one memory. `quantize`:
     what is done to the weights at load. `weight_bytes`: size of a weight where the engine converts
-    them (4 for float32 on a CPU); None: as they are stored.
+    them (4 for float32 on a CPU); None: as they are stored. `held_bytes`: what each tensor takes,
+    where neither says it.
 
     Raises EngineFailed if the checkpoint is incomplete or no model of this family.
     """
     geometry = geometry_of(checkpoint)
-    weights_bytes = sum(_held_bytes(one, quantize, weight_bytes) for one in tensors_of(checkpoint))
+    held = held_bytes or (lambda one: _held_bytes(one, quantize, weight_bytes))
+    weights_bytes = sum(map(held, tensors_of(checkpoint)))
     clip_bytes = kv_bytes(geometry, largest) + activation_bytes(geometry, largest)
     words_bytes = WORDS_TOKENS * token_bytes(geometry)
     reserve_bytes = (UNIFIED_RESERVE_BYTES if unified else RESERVE_BYTES) + words_bytes

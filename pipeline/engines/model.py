@@ -13,6 +13,9 @@ from edgewatch.pipeline.engines.wording import cleaned
 from edgewatch.pipeline.errors import EngineFailed
 from edgewatch.pipeline.types import Answer, CameraName, Clip
 
+SIMULATED = "~simulated"
+"""What the name of a model ends in whose quantised arithmetic is imitated."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AskedClip:
@@ -25,6 +28,10 @@ class AskedClip:
     """Rate of the frames: the model's sense of time rests on it."""
     prompt: str
     """What counts as an anomaly."""
+    question: str = ""
+    """Asked by `words` instead of what is wrong; the model's reply is then what it says to it."""
+    still: bool = False
+    """The frames are one picture, twice: to be shown as an image where a model knows them."""
 
 
 class Model(Protocol):
@@ -77,6 +84,14 @@ class ModelEngine:
     def max_batch(self) -> int:
         """The model's."""
         return self._model.max_batch
+
+    @property
+    def simulated(self) -> str:
+        """What of a quantised model's arithmetic is imitated here; empty where nothing is."""
+        said: str = getattr(self._model, "simulated", "")
+        if not said and self.name.endswith(SIMULATED):
+            return "imitated in the engine's own process; the log says how"
+        return said
 
     async def start(self) -> None:
         """Load the model. Raises EngineFailed."""

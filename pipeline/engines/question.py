@@ -12,8 +12,13 @@ MODEL_FRAMING = (
 )
 """First part of every question: a sign may say "answer No"."""
 
+FREE_FRAMING = "You are a helpful assistant."
+"""First part of a question that is none about a camera; Qwen's own template says it too."""
+
 VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"
 """Qwen2.5-VL's place for one video; the model's processor widens it to the video's tokens."""
+IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
+"""Likewise for one picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +49,14 @@ class Question:
         """First 12 hexadecimal digits of the SHA-256 of all that the model reads but the video."""
         return hashlib.sha256(self.chat().encode()).hexdigest()[:12]
 
-    def chat(self) -> str:
-        """Return the prompt in ChatML with one video, as Qwen2.5-VL's own template writes it."""
+    def chat(self, place: str = VIDEO) -> str:
+        """Return the prompt in ChatML with one video, as Qwen2.5-VL's own template writes it.
+
+        `place`: VIDEO, or IMAGE for a still picture.
+        """
         return (
             f"<|im_start|>system\n{self.system}<|im_end|>\n"
-            f"<|im_start|>user\n{VIDEO}{self.user}<|im_end|>\n"
+            f"<|im_start|>user\n{place}{self.user}<|im_end|>\n"
             f"<|im_start|>assistant\n{self.answer_prefix}"
         )
 
@@ -61,6 +69,14 @@ def verdict_question(prompt: str, form: Form) -> Question:
         f"{form.anomaly_answer} or {form.normal_answer}.",
         form.answer_prefix,
     )
+
+
+def free_question(asked: str) -> Question:
+    """Return what asks a question as it stands, about whatever is shown.
+
+    Without the framing of cameras, and without what is put before a verdict's answer.
+    """
+    return Question(FREE_FRAMING, asked, "")
 
 
 def words_question(prompt: str, form: Form) -> Question:

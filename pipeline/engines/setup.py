@@ -27,6 +27,16 @@ class EngineSetup:
     max_batch: int = 8
     form: Form = field(default_factory=Form)
     largest_clip: LargestClip = field(default_factory=LargestClip)
+    judges: bool = True
+    """Whether clips are to be scored; False: it is asked for words alone, which families that only
+    read pages can be too."""
+
+    calibration: Path | None = None
+    """File of the calibration; None: scores stay as the engine gives them."""
+    calibration_named: bool = False
+    """Whether the settings name it: then the engine does not start without it."""
+    asked: tuple[str, ...] = ()
+    """`calibration.question_hash` of what cameras ask; empty for an engine that does not read."""
 
     baseline_dir: Path | None = None
     """Where an engine that learns keeps each camera's normal; None keeps nothing."""
@@ -41,5 +51,5 @@ class EngineSetup:
     served_model: str | None = None
     token: str | None = field(default=None, repr=False)
     ca_file: Path | None = None
-    send: Literal["video", "images"] = "video"
+    send: Literal["video", "images", "image"] = "video"
     request_seconds: float = 30.0

@@ -196,7 +196,8 @@ def _media(parts: list[dict[str, Any]]) -> tuple[str, Frames, float | None]:
         ]
         found = ("images", np.stack(pictures), None)
     count, height, width, _ = found[1].shape
-    _demand(count % 2 == 0, f"{count} frames: the model sees pairs")
+    single = found[0] == "images" and count == 1  # for models that take one picture
+    _demand(single or count % 2 == 0, f"{count} frames: the model sees pairs")
     _demand(height % 28 == 0 and width % 28 == 0, f"{width} x {height}: would be scaled again")
     return found
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from edgewatch.pipeline.engines.calibration import Calibration
+from edgewatch.pipeline.engines.calibration_file import write_calibration
 from tests.integration.clock_cameras import probed
 from tests.integration.processes import (
     WAIT_SECONDS,
@@ -94,7 +96,12 @@ async def test_the_score_of_kept_evidence_stands_until_the_evidence_is_touched(
     assert (code, told["stands"]) == (1, False)
     assert told["reasons"]
     video.write_bytes(whole)
-    assert (await verify(settings, event_id))[0] == 0
+    # A calibration since then is no reason for another score: it is judged as it was.
+    calibration = Calibration("platt", "builtin-1", slope=0.5, offset=-2.0)
+    write_calibration(calibration, tmp_path / "data" / "edgewatch-calibration.json")
+    code, told = await verify(settings, event_id)
+    assert (code, told["engine"]) == (0, "builtin-1"), told
+    assert told["notes"][0].startswith("the event was judged before its engine was calibrated")
 
     sidecar = file_of(tmp_path, event_id, ".json")
     text = sidecar.read_text()

@@ -181,6 +181,13 @@ class TestJudged:
         assert "still learning" in text
         assert "uncertain" in text
 
+    def test_a_calibrated_score_is_told_to_be_one(self) -> None:
+        verdicts = tuple(replace(one, engine="fake-1+cal@0123abcd") for one in around())
+        text = told(asked(verdicts=verdicts))
+        assert "fake-1+cal@0123abcd judged 2 clips" in text
+        assert "The score is calibrated" in text
+        assert "calibrated" not in told(asked(verdicts=around()))
+
     def test_threshold_that_was_changed_since_is_told(self) -> None:
         assert "The threshold is 0.15 now: with that the clip would be" in told(
             asked(threshold=0.15)

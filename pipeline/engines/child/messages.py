@@ -29,6 +29,9 @@ class Place:
     fps: float
     prompt_bytes: int
     """UTF-8, right behind the pixels."""
+    question_bytes: int = 0
+    """UTF-8, behind the prompt: the clip's own question."""
+    still: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,4 +176,6 @@ def _place(fields: dict[str, Any]) -> Place:
         shape=(frames, height, width, channels),
         fps=float(fields["fps"]),
         prompt_bytes=int(fields["prompt_bytes"]),
+        question_bytes=int(fields["question_bytes"]),
+        still=bool(fields["still"]),
     )

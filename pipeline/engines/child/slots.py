@@ -53,7 +53,7 @@ class Slots:
         """Copy a clip into a slot. Raises ClipTooLarge."""
         self.check(clip)
         frames, height, width, channels = clip.frames.shape
-        prompt = clip.prompt.encode()
+        prompt, question = clip.prompt.encode(), clip.question.encode()
         start = slot * self._size_bytes
         np.copyto(
             np.frombuffer(self._memory, np.uint8, clip.frames.size, start).reshape(
@@ -62,14 +62,14 @@ class Slots:
             clip.frames,
         )
         end = start + clip.frames.nbytes
-        self._memory[end : end + len(prompt)] = prompt
+        self._memory[end : end + len(prompt) + len(question)] = prompt + question
         shape = (frames, height, width, channels)
-        return Place(slot, shape, clip.fps, len(prompt))
+        return Place(slot, shape, clip.fps, len(prompt), len(question), clip.still)
 
     def check(self, clip: AskedClip) -> None:
         """Raise ClipTooLarge if a clip does not fit into a slot."""
         frames, height, width, _ = clip.frames.shape
-        prompt_bytes = len(clip.prompt.encode())
+        prompt_bytes = len(clip.prompt.encode()) + len(clip.question.encode())
         if clip.frames.nbytes + prompt_bytes > self._size_bytes:
             raise ClipTooLarge(
                 f"a clip of {frames} frames of {width} x {height} with a prompt of {prompt_bytes} "
@@ -82,15 +82,18 @@ class Slots:
         They hold until the request is answered. Raises ValueError if the place lies outside.
         """
         size_bytes = int(np.prod(place.shape, dtype=np.int64))
-        inside = 0 <= place.slot < self._count and min(place.shape) > 0 and place.prompt_bytes >= 0
-        if not inside or size_bytes + place.prompt_bytes > self._size_bytes:
+        texts = (place.prompt_bytes, place.question_bytes)
+        inside = 0 <= place.slot < self._count and min(place.shape) > 0 and min(texts) >= 0
+        if not inside or size_bytes + sum(texts) > self._size_bytes:
             raise ValueError(f"there is no place {place}")
         start = place.slot * self._size_bytes
         pixels = np.frombuffer(self._memory, np.uint8, size_bytes, start).reshape(place.shape)
         pixels.flags.writeable = False
         end = start + size_bytes
-        prompt = self._memory[end : end + place.prompt_bytes].decode()
-        return AskedClip(pixels, place.fps, prompt)
+        asked = end + place.prompt_bytes
+        prompt = self._memory[end:asked].decode()
+        question = self._memory[asked : asked + place.question_bytes].decode()
+        return AskedClip(pixels, place.fps, prompt, question, place.still)
 
     def close(self) -> None:
         """Unmap the memory; nothing that `read` returned may be left."""

@@ -90,7 +90,8 @@ class Introduction:
         except FieldUnknown:
             dialect = dialect.without_fps()
             first, _ = await self._probe(model, dialect, 2, post)
-        self._check_probabilities(first, dialect, place)
+        if self._setup.judges:
+            self._check_probabilities(first, dialect, place)
         largest = self._setup.largest_clip.frames
         full, sent = await self._probe(model, dialect, largest, post)
         if self._setup.send == "video" and sent > 4:

@@ -33,11 +33,10 @@ class Attachment:
 
 def pictures_question(question: Question, count: int, fps: float) -> Question:
     """Return a question about pictures that says that they are one video, which nobody can see."""
-    return replace(
-        question,
-        user=f"The {count} pictures are frames of one video, {fps:g} a second, in order.\n\n"
-        f"{question.user}",
-    )
+    told = f"The {count} pictures are frames of one video, {fps:g} a second, in order."
+    if count == 1:
+        told = "The picture is one frame of a video."
+    return replace(question, user=f"{told}\n\n{question.user}")
 
 
 def asked(prompt: str, form: Form, *, words: bool, pictures: int, fps: float) -> Question:

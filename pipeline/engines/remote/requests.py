@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from edgewatch.pipeline.engines.model import AskedClip
-from edgewatch.pipeline.engines.question import Question
+from edgewatch.pipeline.engines.question import Question, free_question
 from edgewatch.pipeline.engines.remote.bodies import (
     Attachment,
     asked,
+    pictures_question,
     verdict_body,
     words_body,
 )
@@ -83,17 +84,34 @@ class RequestWriter:
     def _asked(
         self, clip: AskedClip, dialect: Dialect, *, words: bool
     ) -> tuple[Attachment, Question, int]:
-        if self._setup.send == "images":
+        """Return what is shown, what is asked, and how many frames are shown.
+
+        A still is one picture whatever the server is sent else, and a clip's own question is asked
+        as it stands where only its words are wanted.
+        """
+        if clip.still and clip.question and words:
+            picture = Shown(clip.frames[:1], clip.fps)
+            one = Attachment("image_url", "image/jpeg", tuple(jpegs_of(picture)), clip.fps)
+            return one, free_question(clip.question), 1
+        if self._setup.send != "video":
             shown = Shown(clip.frames, clip.fps)
+            if self._setup.send == "image":
+                middle = len(clip.frames) // 2
+                shown = Shown(clip.frames[middle : middle + 1], clip.fps)
             files = tuple(jpegs_of(shown))
             attachment = Attachment("image_url", "image/jpeg", files, shown.fps)
         else:
             shown = retimed(clip.frames, clip.fps, dialect.wanted_fps)
             attachment = Attachment("video_url", "video/mp4", (mp4_of(shown),), shown.fps)
         pictures = len(attachment.files) if attachment.kind == "image_url" else 0
-        question = asked(
-            clip.prompt, self._setup.form, words=words, pictures=pictures, fps=shown.fps
-        )
+        if clip.question and words:
+            question = free_question(clip.question)
+            if pictures:
+                question = pictures_question(question, pictures, shown.fps)
+        else:
+            question = asked(
+                clip.prompt, self._setup.form, words=words, pictures=pictures, fps=shown.fps
+            )
         return attachment, question, len(shown.frames)
 
 

@@ -76,7 +76,8 @@ def _check_model(file: Path, config: dict[str, Any]) -> None:
     if config.get("model_type") != "qwen2_5_vl":
         raise EngineFailed(
             f"{file} is of a model of type {config.get('model_type')!r}",
-            "set [engine] model to a checkpoint of the Qwen2.5-VL family, as Cosmos-Reason1-7B",
+            "set [engine] model to a checkpoint of the Qwen2.5-VL family, as Cosmos-Reason1-7B, or "
+            'serve this one with trtllm-serve and set kind = "remote" (docs/families.md)',
         )
     text = config.get("text_config")
     scaling = config.get("rope_scaling") or (text or {}).get("rope_scaling")

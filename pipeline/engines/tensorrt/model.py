@@ -16,7 +16,14 @@ from edgewatch.pipeline.engines.answers import (
     unreadable,
 )
 from edgewatch.pipeline.engines.model import AskedClip
-from edgewatch.pipeline.engines.question import Question, verdict_question, words_question
+from edgewatch.pipeline.engines.question import (
+    IMAGE,
+    VIDEO,
+    Question,
+    free_question,
+    verdict_question,
+    words_question,
+)
 from edgewatch.pipeline.engines.setup import EngineSetup
 from edgewatch.pipeline.engines.tensorrt.checks import checked, weights_hash
 from edgewatch.pipeline.engines.tensorrt.faults import Concern
@@ -160,12 +167,15 @@ class TensorRtModel:
         form = self._setup.form
         if not form.words_tokens:
             return ""
-        prompt = words_question(clip.prompt, form).chat()
+        question = (
+            free_question(clip.question) if clip.question else words_question(clip.prompt, form)
+        )
+        prompt = question.chat(IMAGE if clip.still else VIDEO)
         async with self._speaking:
             try:
                 _check(clip, prompt)
                 async with asyncio.timeout(None) as self._words_limit:
-                    return await loaded.requests.text(prompt, clip.frames, clip.fps, WORDS_SECONDS)
+                    return await _words(loaded.requests, clip, prompt)
             except TimeoutError:
                 raise EngineBusy("words were given up, as clips wait to be scored") from None
             except RequestFailed as error:
@@ -259,13 +269,20 @@ class TensorRtModel:
             self._words_limit.reschedule(asyncio.get_running_loop().time())
 
 
+async def _words(requests: Requests, clip: AskedClip, prompt: str) -> str:
+    if clip.still:
+        return await requests.text_about_picture(prompt, clip.frames[0], WORDS_SECONDS)
+    return await requests.text(prompt, clip.frames, clip.fps, WORDS_SECONDS)
+
+
 def _check(clip: AskedClip, prompt: str) -> None:
     """Raise RequestFailed for a clip with which TensorRT-LLM would go wrong."""
     if reason := misshapen(clip.frames, clip.fps):
         raise RequestFailed(Concern.CLIP, reason)
     # A prompt of the settings could bring a second video, or end its turn. Without a video,
     # the forward pass fails and takes the engine along.
-    if "<|" in clip.prompt or prompt.count("<|video_pad|>") != 1:
+    places = prompt.count("<|video_pad|>") + prompt.count("<|image_pad|>")
+    if "<|" in clip.prompt + clip.question or places != 1:
         raise RequestFailed(Concern.CLIP, 'the prompt holds "<|", which begins control tokens')
 
 

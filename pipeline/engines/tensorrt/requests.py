@@ -66,7 +66,8 @@ class Requests:
 
         Raises RequestFailed.
         """
-        output = await self._output(prompt, frames, fps, self._scoring, limit_seconds)
+        inputs = self._video(prompt, frames, fps)
+        output = await self._output(inputs, self._scoring, limit_seconds)
         if not output.logprobs:
             raise RequestFailed(Concern.SUSPECT, "an answer came without log-probabilities")
         return _plain(output.logprobs[0])
@@ -75,21 +76,22 @@ class Requests:
         self, prompt: str, frames: npt.NDArray[np.uint8], fps: float, limit_seconds: float
     ) -> str:
         """Return words. Raises RequestFailed."""
-        output = await self._output(prompt, frames, fps, self._speaking, limit_seconds)
-        return str(output.text)
+        inputs = self._video(prompt, frames, fps)
+        return str((await self._output(inputs, self._speaking, limit_seconds)).text)
 
-    async def _output(
-        self,
-        prompt: str,
-        frames: npt.NDArray[np.uint8],
-        fps: float,
-        sampling: Any,
-        limit_seconds: float,
-    ) -> Any:
+    async def text_about_picture(
+        self, prompt: str, picture: npt.NDArray[np.uint8], limit_seconds: float
+    ) -> str:
+        """Return words about one picture (height, width, 3). Raises RequestFailed."""
+        image = self._library.image.fromarray(picture)
+        inputs = {"prompt": prompt, "multi_modal_data": {"image": [image]}}
+        return str((await self._output(inputs, self._speaking, limit_seconds)).text)
+
+    async def _output(self, inputs: Mapping[str, Any], sampling: Any, limit_seconds: float) -> Any:
         """Return a request's output; the request is over when this returns, however it does."""
         async with self._room:
             await asyncio.sleep(0)
-            result = self._submit(prompt, frames, fps, sampling)
+            result = self._submit(inputs, sampling)
             try:
                 async with asyncio.timeout(limit_seconds):
                     await result.aresult()
@@ -108,12 +110,17 @@ class Requests:
             raise RequestFailed(Concern.SUSPECT, f"a request ended as {output.finish_reason!r}")
         return output
 
-    def _submit(self, prompt: str, frames: npt.NDArray[np.uint8], fps: float, sampling: Any) -> Any:
-        library = self._library
+    def _submit(self, inputs: Mapping[str, Any], sampling: Any) -> Any:
+        try:
+            return self._library.llm.generate_async(inputs=dict(inputs), sampling_params=sampling)
+        except Exception as error:
+            raise RequestFailed(concern_of_submit(error), _text(error)) from error
+
+    def _video(self, prompt: str, frames: npt.NDArray[np.uint8], fps: float) -> Mapping[str, Any]:
         count = len(frames)
-        video = library.video_data(
+        video = self._library.video_data(
             # PIL, RGB, one size: other forms are taken too, and make a model see nothing.
-            frames=[library.image.fromarray(frame) for frame in frames],
+            frames=[self._library.image.fromarray(frame) for frame in frames],
             metadata={
                 "total_num_frames": count,
                 "fps": fps,
@@ -121,18 +128,12 @@ class Requests:
                 "frames_indices": list(range(count)),
             },
         )
-        try:
-            return library.llm.generate_async(
-                inputs={
-                    "prompt": prompt,
-                    "multi_modal_data": {"video": [video]},
-                    # The only source of time that the model's processor reads.
-                    "mm_processor_kwargs": {"fps": fps},
-                },
-                sampling_params=sampling,
-            )
-        except Exception as error:
-            raise RequestFailed(concern_of_submit(error), _text(error)) from error
+        return {
+            "prompt": prompt,
+            "multi_modal_data": {"video": [video]},
+            # The only source of time that the model's processor reads.
+            "mm_processor_kwargs": {"fps": fps},
+        }
 
 
 def _plain(logprobs: Mapping[int, Any]) -> dict[int, float]:

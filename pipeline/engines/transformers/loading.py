@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +14,26 @@ from edgewatch.pipeline.engines.answers import answer_tokens
 from edgewatch.pipeline.engines.memory_plan import memory_of, plan
 from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.setup import EngineSetup, LargestClip
-from edgewatch.pipeline.engines.transformers.checkpoint import Checkpoint, read_checkpoint
+from edgewatch.pipeline.engines.transformers.checkpoint import (
+    MODEL_TYPE,
+    Checkpoint,
+    read_checkpoint,
+)
+from edgewatch.pipeline.engines.transformers.general.checkpoint import (
+    GeneralCheckpoint,
+    model_type_of,
+)
+from edgewatch.pipeline.engines.transformers.general.loading import load_any
+from edgewatch.pipeline.engines.transformers.general.scoring import GeneralScorer
 from edgewatch.pipeline.engines.transformers.libraries import (
     choose_device,
     installed_versions,
     place_of,
     refuse_wrong_versions,
 )
+from edgewatch.pipeline.engines.transformers.modelopt.arithmetic import Arithmetic
+from edgewatch.pipeline.engines.transformers.modelopt.choice import possible_ways
+from edgewatch.pipeline.engines.transformers.modelopt.layers import held_bytes
 from edgewatch.pipeline.engines.transformers.network import load_network
 from edgewatch.pipeline.engines.transformers.quantisation import refuse_int8, refuse_unloadable
 from edgewatch.pipeline.engines.transformers.scoring import Scorer, is_out_of_memory
@@ -37,9 +50,11 @@ _MEMINFO = Path("/proc/meminfo")
 class Loaded:
     """What a start leaves behind."""
 
-    checkpoint: Checkpoint
-    scorer: Scorer
+    checkpoint: Checkpoint | GeneralCheckpoint
+    scorer: Scorer | GeneralScorer
     device: torch.device
+    arithmetic: Arithmetic | None = None
+    """How quantised layers by ModelOpt are computed; None: there are none."""
 
 
 def load(setup: EngineSetup, wanted: Callable[[], bool]) -> Loaded:
@@ -56,6 +71,9 @@ def load(setup: EngineSetup, wanted: Callable[[], bool]) -> Loaded:
         )
     if setup.model is None:
         raise EngineFailed('[engine] kind = "transformers" needs model, a checkpoint\'s directory')
+    if model_type_of(setup.model) not in (None, MODEL_TYPE):
+        there = choose_device(setup.device)
+        return Loaded(*load_any(setup, setup.model, there, wanted), there)
     checkpoint = read_checkpoint(setup.model)
     scripts = ScriptReader(checkpoint.directory, checkpoint.video_token)
     answers = answer_tokens(scripts.encode, setup.form)
@@ -64,11 +82,12 @@ def load(setup: EngineSetup, wanted: Callable[[], bool]) -> Loaded:
     refuse_unloadable(checkpoint.directory, checkpoint.quantisation, place)
     if setup.quantize == "int8":
         refuse_int8(checkpoint.quantisation, place)
-    batch = _admit(setup, checkpoint, device)
+    ways = possible_ways(checkpoint.directory, checkpoint.quantisation, device, place)
+    batch, arithmetic = _admit(setup, checkpoint, device, ways)
     if not wanted():
         raise EngineFailed("the start was given up")
     try:
-        network = load_network(checkpoint, device, quantize=setup.quantize)
+        network = load_network(checkpoint, device, quantize=setup.quantize, arithmetic=arithmetic)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -89,7 +108,7 @@ def load(setup: EngineSetup, wanted: Callable[[], bool]) -> Loaded:
     )
     # On a GPU a full batch, so that short memory shows now; on a CPU one clip is slow enough.
     scorer.score([blank_clip(setup.largest_clip)] * (batch if device.type == "cuda" else 1))
-    return Loaded(checkpoint, scorer, device)
+    return Loaded(checkpoint, scorer, device, arithmetic)
 
 
 def blank_clip(largest: LargestClip) -> AskedClip:
@@ -99,11 +118,17 @@ def blank_clip(largest: LargestClip) -> AskedClip:
     return AskedClip(np.zeros((frames, side, side, 3), np.uint8), largest.fps, "Report anything.")
 
 
-def _admit(setup: EngineSetup, checkpoint: Checkpoint, device: torch.device) -> int:
-    """Return the largest batch that fits. Raises EngineFailed if not even one clip does.
+def _admit(
+    setup: EngineSetup,
+    checkpoint: Checkpoint,
+    device: torch.device,
+    ways: Sequence[Arithmetic | None],
+) -> tuple[int, Arithmetic | None]:
+    """Return the largest batch that fits, and the way of computing that allows it.
 
     Batches are what can be made smaller without changing an answer; so they are, and no more is
-    refused than must be.
+    refused than must be. Of ways that allow the same batch the first is taken. Raises EngineFailed
+    if not even one clip fits.
     """
     import torch
 
@@ -112,16 +137,22 @@ def _admit(setup: EngineSetup, checkpoint: Checkpoint, device: torch.device) -> 
         gpu_free_bytes = torch.cuda.mem_get_info(device)[0]
         unified = bool(getattr(torch.cuda.get_device_properties(device), "is_integrated", False))
     memory = memory_of(_MEMINFO.read_text("utf-8"), gpu_free_bytes=gpu_free_bytes, unified=unified)
-    found = plan(
-        checkpoint.directory,
-        setup.largest_clip,
-        setup.max_batch,
-        free_bytes=memory.free_bytes,
-        cache_bytes=memory.cache_bytes,
-        unified=unified,
-        quantize=setup.quantize,
-        weight_bytes=4 if device.type == "cpu" else None,
-    )
+    width_bytes = 4 if device.type == "cpu" else None
+    plans = [
+        plan(
+            checkpoint.directory,
+            setup.largest_clip,
+            setup.max_batch,
+            free_bytes=memory.free_bytes,
+            cache_bytes=memory.cache_bytes,
+            unified=unified,
+            quantize=setup.quantize,
+            weight_bytes=width_bytes,
+            held_bytes=None if way is None else held_bytes(way, plain_bytes=width_bytes or 2),
+        )
+        for way in ways
+    ]
+    found, way = max(zip(plans, ways, strict=True), key=lambda pair: pair[0].batch)
     if not found.batch:
         found.require()
-    return found.batch
+    return found.batch, way

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from edgewatch.pipeline.engines.model import AskedClip
+from edgewatch.pipeline.engines.model import SIMULATED, AskedClip
 from edgewatch.pipeline.engines.setup import EngineSetup
 from edgewatch.pipeline.engines.transformers.loading import Loaded, load
 from edgewatch.pipeline.engines.transformers.worker import Turn, Worker
@@ -16,6 +16,7 @@ from edgewatch.pipeline.errors import EngineBusy, EngineFailed
 from edgewatch.pipeline.types import Answer
 
 if TYPE_CHECKING:
+    from edgewatch.pipeline.engines.transformers.general.scoring import GeneralScorer
     from edgewatch.pipeline.engines.transformers.scoring import Scorer
 
 log = structlog.get_logger(__name__)
@@ -27,7 +28,7 @@ R = TypeVar("R")
 
 
 class TransformersModel:
-    """A Qwen2.5-VL through Hugging Face's classes, on a CPU or one GPU; see `Model`."""
+    """A model through Hugging Face's classes, on a CPU or one GPU; see `Model`."""
 
     def __init__(self, setup: EngineSetup) -> None:
         self._setup = setup
@@ -37,13 +38,22 @@ class TransformersModel:
 
     @property
     def name(self) -> str:
-        """Kind, directory and hash of the checkpoint; without the hash before the first start."""
+        """Kind, directory and hash of the checkpoint; without the hash before the first start.
+
+        Ends in "~simulated" where a quantised checkpoint's arithmetic is imitated.
+        """
         return self._name
 
     @property
     def max_batch(self) -> int:
         """As it is set, or less where memory turned out to be short."""
         return self._loaded.scorer.most_clips if self._loaded else self._setup.max_batch
+
+    @property
+    def simulated(self) -> str:
+        """What of a quantised checkpoint's arithmetic is imitated; empty where nothing is."""
+        arithmetic = self._loaded.arithmetic if self._loaded else None
+        return arithmetic.simulated if arithmetic else ""
 
     async def start(self) -> None:
         """Load the checkpoint and score the largest clip once. Raises EngineFailed."""
@@ -61,12 +71,15 @@ class TransformersModel:
         except EngineFailed:
             await self.close()
             raise
-        self._name = f"transformers:{self._loaded.checkpoint.name}"
+        arithmetic = self._loaded.arithmetic
+        mark = SIMULATED if self.simulated else ""
+        self._name = f"transformers:{self._loaded.checkpoint.name}{mark}"
         log.info(
             "model loaded",
             engine=self._name,
             device=str(self._loaded.device),
             max_batch=self.max_batch,
+            **({} if arithmetic is None else {"arithmetic": arithmetic.sentence}),
         )
 
     async def score(self, clips: Sequence[AskedClip]) -> list[Answer]:
@@ -110,7 +123,7 @@ class TransformersModel:
             # torch's errors have no base of their own; whatever it was, a new start is due.
             raise EngineFailed(f"the model broke: {type(error).__name__}: {error}") from error
 
-    def _scorer(self) -> Scorer:
+    def _scorer(self) -> Scorer | GeneralScorer:
         if self._loaded is None:
             raise EngineFailed("the transformers engine is not running: start it first")
         return self._loaded.scorer

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgewatch.pipeline.engines.transformers.checkpoint import Checkpoint, PixelRules
+from edgewatch.pipeline.engines.transformers.modelopt.arithmetic import Arithmetic
+from edgewatch.pipeline.engines.transformers.modelopt.loading import load_quantised
 from edgewatch.pipeline.engines.transformers.pixels import Patcher
 from edgewatch.pipeline.engines.transformers.positions import Grid
 from edgewatch.pipeline.engines.transformers.rows import Rows
@@ -132,12 +134,19 @@ class Network:
 
 
 def load_network(
-    checkpoint: Checkpoint, device: torch.device, *, quantize: Literal["none", "int8"] = "none"
+    checkpoint: Checkpoint,
+    device: torch.device,
+    *,
+    quantize: Literal["none", "int8"] = "none",
+    arithmetic: Arithmetic | None = None,
 ) -> Network:
     """Load a checkpoint onto a device: float32 on a CPU, bfloat16 on a GPU.
 
-    Raises EngineFailed if a weight is missing or the library cannot read it. Nothing is fetched.
+    `arithmetic`: how layers that ModelOpt quantised are computed; None: there are none. Raises
+    EngineFailed if a weight is missing or the library cannot read it. Nothing is fetched.
     """
+    if arithmetic is not None:
+        return Network(load_quantised(checkpoint.directory, arithmetic, device), checkpoint.pixels)
     import torch
     from transformers import Qwen2_5_VLForConditionalGeneration
     from transformers.utils import logging as library_logging

@@ -88,10 +88,7 @@ def _obstacle(found: Quantisation, place: Place) -> tuple[str, str]:
     plain = "or load the same model in bf16 with this one"
     match found.method:
         case "modelopt":
-            return (
-                "transformers does not read ModelOpt's format",
-                f'set [engine] kind = "tensorrt", which runs it, {plain}',
-            )
+            pass  # modelopt.choice looks closer: at the format, the layers and their scales
         case "compressed-tensors":
             if "compressed-tensors" not in place.packages:
                 return "a package is missing", f"pip install compressed-tensors, {plain}"

@@ -10,7 +10,13 @@ import numpy.typing as npt
 
 from edgewatch.pipeline.engines.answers import AnswerTokens, answer_of, unreadable
 from edgewatch.pipeline.engines.model import AskedClip
-from edgewatch.pipeline.engines.question import Form, Question, verdict_question, words_question
+from edgewatch.pipeline.engines.question import (
+    Form,
+    Question,
+    free_question,
+    verdict_question,
+    words_question,
+)
 from edgewatch.pipeline.engines.transformers.checkpoint import PixelRules
 from edgewatch.pipeline.engines.transformers.network import Reading, free_unused
 from edgewatch.pipeline.engines.transformers.pixels import Patcher, grid_of, upload
@@ -99,12 +105,18 @@ class Scorer:
         return [answers[index] for index in range(len(clips))]
 
     def words(self, clip: AskedClip, give_way: Callable[[], None]) -> str:
-        """Describe a clip, greedily, token by token up to the form's budget.
+        """Describe a clip, or answer its own question, greedily, up to the form's budget.
 
+        A still, which is its picture twice, is read just as an image is: the official image
+        processor repeats a picture as well, and a single pair of frames has no time.
         `give_way` is called before each token and may raise to end it. Raises EngineFailed if the
         clip does not fit into memory.
         """
-        question = words_question(clip.prompt, self._form)
+        question = (
+            free_question(clip.question)
+            if clip.question
+            else words_question(clip.prompt, self._form)
+        )
         tokens: list[int] = []
         try:
             give_way()

@@ -12,9 +12,10 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from tests.fakes.tensorrt_llm.parameters import KvCacheConfig, SamplingParams
+from tests.fakes.tensorrt_llm.pictures import processed_picture
 from tests.fakes.tensorrt_llm.record import RequestError, broken, control, report
 from tests.fakes.tensorrt_llm.results import RequestOutput
-from tests.fakes.tensorrt_llm.tokens import VIDEO_PAD, Tokenizer
+from tests.fakes.tensorrt_llm.tokens import IMAGE_PAD, VIDEO_PAD, Tokenizer
 from tests.fakes.tensorrt_llm.videos import Seen, processed
 from tests.fakes.tensorrt_llm.worker import OUT_OF_MEMORY, Request, Worker
 
@@ -134,7 +135,9 @@ class LLM:
         sampling.check()
         self._requests += 1
         prompt, seen = self._inputs(inputs)
-        pads = prompt.count(VIDEO_PAD)
+        pads = prompt.count(VIDEO_PAD) + prompt.count(IMAGE_PAD)
+        if seen and seen.pad not in prompt and pads:
+            raise broken(f"{seen.pad} is wanted, and the prompt has another placeholder")
         if seen and pads > 1:
             raise IndexError("index 1 is out of bounds for dimension 0 with size 1")
         if seen:
@@ -197,14 +200,17 @@ class LLM:
         data = inputs.get("multi_modal_data")
         if not data:
             return str(inputs["prompt"]), None
+        prompt, told = str(inputs["prompt"]), inputs.get("mm_processor_kwargs")
+        if set(data) == {"image"}:
+            return prompt, processed_picture(data["image"], told)
         if set(data) != {"video"}:
-            raise broken(f"multi_modal_data {sorted(data)}: only video is read")
-        return str(inputs["prompt"]), processed(data["video"], inputs.get("mm_processor_kwargs"))
+            raise broken(f"multi_modal_data {sorted(data)}: a video or an image is read")
+        return prompt, processed(data["video"], told)
 
     def _hash(self, seen: Seen, pads: int) -> None:
         """Do as the library's wrapper: the first failure ends hashing, a later one raises."""
         state = self.input_processor
-        right = seen.frames % 2 == 0 and pads == 1
+        right = (seen.frames % 2 == 0 or seen.pad == IMAGE_PAD) and pads == 1
         if state.multimodal_hashing_supported is None:
             state.multimodal_hashing_supported = self._worker.hashing = right
             if not right:

@@ -6,13 +6,14 @@ import re
 import zlib
 
 VIDEO_PAD = "<|video_pad|>"
+IMAGE_PAD = "<|image_pad|>"
 SPECIAL = {
     "<|endoftext|>": 151643,
     "<|im_start|>": 151644,
     "<|im_end|>": 151645,
     "<|vision_start|>": 151652,
     "<|vision_end|>": 151653,
-    "<|image_pad|>": 151655,
+    IMAGE_PAD: 151655,
     VIDEO_PAD: 151656,
 }
 WHOLE = {

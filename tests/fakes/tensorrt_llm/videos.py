@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from tests.fakes.tensorrt_llm.record import broken
+from tests.fakes.tensorrt_llm.tokens import VIDEO_PAD
 
 FACTOR = 28
 RED_FIRST = (233, 22, 11)
@@ -50,6 +51,8 @@ class Seen:
     content: int
     """Stands for the hash of its frames."""
     second_per_grid: float
+    pad: str = VIDEO_PAD
+    """The placeholder that stands for it in the prompt."""
 
 
 def processed(value: Any, processor_arguments: Any) -> Seen:

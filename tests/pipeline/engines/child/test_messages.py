@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,8 +36,9 @@ from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.setup import LargestClip
 
 PLACE = Place(3, (20, 252, 252, 3), 4.0, 17)
+ASKED = Place(4, (2, 252, 252, 3), 2.0, 0, 23, still=True)
 MESSAGES: list[Message] = [
-    *(Score(1, (PLACE, PLACE)), Describe(2, PLACE), Cancel(3), Close(), Ready("a@1", 8), Beat()),
+    *(Score(1, (PLACE, PLACE)), Describe(2, ASKED), Cancel(3), Close(), Ready("a@1", 8), Beat()),
     *(Scored(1, ((0.25, True, "ab"),)), Described(2, 'words "and" more…'), Failed("what", "cure")),
     *(Refused(4, "busy", "later"), Log("warning", "odd", {"degrees": 3, "where": None})),
 ]
@@ -165,3 +167,16 @@ def test_place_outside_the_memory_is_refused(place: Place) -> None:
     slots = Slots(Slots.create(count=1, size_bytes=8192), count=1, size_bytes=8192)
     with pytest.raises(ValueError, match="no place"):
         slots.read(place)
+
+
+def test_question_and_still_come_out_as_they_went_in() -> None:
+    slots = Slots(Slots.create(count=1, size_bytes=65_536), count=1, size_bytes=65_536)
+    frames = np.full((2, 28, 56, 3), 7, np.uint8)
+    place = slots.write(0, AskedClip(frames, 2.0, "prömpt", "Is it grün?", still=True))
+    found = slots.read(place)
+    assert (found.prompt, found.question, found.still) == ("prömpt", "Is it grün?", True)
+    assert (found.frames == frames).all()
+    with pytest.raises(ClipTooLarge):
+        slots.check(AskedClip(frames, 2.0, "", "x" * 65_536))
+    with pytest.raises(ValueError, match="no place"):
+        slots.read(replace(place, question_bytes=-1))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
+from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.question import Form, verdict_question
 from edgewatch.pipeline.engines.remote import RemoteModel
 from edgewatch.pipeline.errors import EngineBusy, EngineFailed
@@ -118,6 +120,38 @@ async def test_the_name_tells_model_and_weights_and_is_the_same_at_each_start() 
                 names.append(model.name)
         assert names[0] == names[1] != names[2]
         assert names[0].startswith("remote:cosmos@")
+
+
+@pytest.mark.parametrize("send", ["video", "images", "image"])
+async def test_question_about_a_still_is_asked_with_one_picture(
+    send: Literal["video", "images", "image"],
+) -> None:
+    """Whatever else the server is sent, and without a word about cameras or videos."""
+    still = AskedClip(np.full((2, 56, 84, 3), 90, np.uint8), 2.0, "", "Is it grey?", still=True)
+    server = OpenAiServer()
+    async with serving(server), started(server, send=send) as model:
+        assert await model.words(still) == "A red square moves to"
+        asked = server.seen[-1]
+        assert (asked.kind, asked.frames.shape, asked.text) == (
+            "images",
+            (1, 56, 84, 3),
+            "Is it grey?",
+        )
+        assert asked.system == "You are a helpful assistant."
+        clip_words = await model.words(replace(clip(), question="What moves?"))
+        assert clip_words == "A red square moves to"
+        assert server.seen[-1].text.endswith("What moves?")
+        assert server.violations == []
+
+
+async def test_server_without_probabilities_will_do_where_words_alone_are_wanted() -> None:
+    server = OpenAiServer(always=Fault("no_logprobs"))
+    async with serving(server):
+        async with started(server, send="image", judges=False) as model:
+            assert await model.words(replace(clip(), question="?", still=True))
+        with pytest.raises(EngineFailed, match="log-probabilities"):
+            async with started(server, send="image"):
+                pass
 
 
 # One clip's trouble

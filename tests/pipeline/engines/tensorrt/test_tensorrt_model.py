@@ -184,6 +184,19 @@ async def test_words_are_said_in_a_second_request(bench: Bench) -> None:
     assert bench.reported("request")[-1]["max_tokens"] == bench.setup.form.words_tokens
 
 
+async def test_question_about_a_still_is_asked_about_an_image(bench: Bench) -> None:
+    """The stand-in wants one picture, RGB, with its own placeholder and no rate."""
+    await bench.child.start()
+    still = AskedClip(
+        np.full((2, 84, 112, 3), RED_FIRST, np.uint8), 2.0, "", "Is it red?", still=True
+    )
+    assert (await bench.child.words(still)).startswith("A bright thing")
+    assert bench.reported("request")[-1]["max_tokens"] == bench.setup.form.words_tokens
+    assert (await bench.child.words(replace(still, still=False))).startswith("A bright thing")
+    with pytest.raises(EngineBusy, match="control tokens"):
+        await bench.child.words(replace(still, question="What is <|image_pad|>?"))
+
+
 async def test_words_beside_scores_that_need_not_wait_are_finished(bench: Bench) -> None:
     await bench.child.start()
     words = asyncio.create_task(bench.child.words(BRIGHT))

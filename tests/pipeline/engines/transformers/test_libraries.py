@@ -71,7 +71,7 @@ def test_extra_of_the_package_says_the_same_ranges() -> None:
     assert set(project["project"]["optional-dependencies"]["transformers"]) == {
         f"{name}>={'.'.join(map(str, first))},<{'.'.join(map(str, end))}"
         for name, (first, end) in VERSIONS.items()
-    }
+    } | {"pillow>=10"}  # what the official image processors of some families read with
 
 
 def test_device_is_chosen_or_refused() -> None:
@@ -92,6 +92,7 @@ def test_device_is_chosen_or_refused() -> None:
         (Quantisation("compressed-tensors", "nvfp4-pack-quantized"), HOPPER),
         (Quantisation("fp8", "e4m3"), HOPPER),
         (Quantisation("bitsandbytes", "8 bits"), HOPPER),
+        (Quantisation("modelopt", "NVFP4"), CPU),
     ],
 )
 def test_quantised_checkpoint_is_let_through_where_it_can_be_loaded(
@@ -103,7 +104,6 @@ def test_quantised_checkpoint_is_let_through_where_it_can_be_loaded(
 @pytest.mark.parametrize(
     ("found", "place", "named"),
     [
-        (Quantisation("modelopt", "NVFP4"), HOPPER, r'NVFP4 by modelopt.*kind = "tensorrt"'),
         (Quantisation("compressed-tensors", "x"), AMPERE, "pip install compressed-tensors"),
         (Quantisation("fp8", "e4m3"), AMPERE, "8.9"),
         (Quantisation("fp8", "e4m3"), CPU, "cpu has no FP8"),

@@ -1,0 +1,1 @@
+"""The families of models that see: what edgewatch knows of each."""

@@ -1,0 +1,1 @@
+"""The general path: any class of the library, through a family's form and one forward."""

@@ -1,0 +1,1 @@
+"""Checkpoints that NVIDIA ModelOpt quantised: read, unpacked, packed, and computed with."""

@@ -1,0 +1,1 @@
+"""Scores made probabilities: fitted, cross-validated, written, shown."""

@@ -1,0 +1,1 @@
+"""How good engines are on labelled recordings: read, judged, measured, reported."""

@@ -1,0 +1,1 @@
+"""An evaluation shown: page, tables, charts, CSV, JSON, Markdown, terminal."""

@@ -1,0 +1,1 @@
+"""What is installed here, and what does not go together."""

@@ -1,0 +1,1 @@
+"""Smaller checkpoints: made with ModelOpt, then verified."""

@@ -1,0 +1,1 @@
+"""Questions about pictures with known answers: VQAv2, MME and AI2D, by their official rules."""
