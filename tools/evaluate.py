@@ -63,6 +63,9 @@ failed, 78 data set or settings wrong, 130 interrupted.
 """
 
 
+PIPED_COLUMNS = 140
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     options = _parser().parse_args(argv)
@@ -125,7 +128,8 @@ def _tell(evaluation: Evaluation, options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(summary(evaluation, measures, pairs), allow_nan=False))
         return
-    console = Console()
+    # Into a file or a pipe tables need not be folded into the 80 columns that are rich's guess.
+    console = Console() if sys.stdout.isatty() else Console(width=PIPED_COLUMNS)
     print_evaluation(console, evaluation, measures, pairs)
     if page:
         console.print(f"report: {page}", highlight=False, soft_wrap=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -120,16 +122,14 @@ IN_FULL = {
 
 
 @pytest.fixture(scope="module", name="written")
-def written_videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Write each shape once, for every rate and number of threads."""
-    folder = tmp_path_factory.mktemp("shapes")
-    written = {}
-    for number, (name, shape) in enumerate((SELECTIVE | IN_FULL).items()):
-        file_name, codec, b_frames, options = shape
-        place = folder / str(number)
-        place.mkdir()
-        written[name] = write_video(
-            place / file_name,
+def writer_of_videos(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Write a shape when it is first asked for; it serves every rate and number of threads."""
+
+    @cache
+    def written(name: str) -> Path:
+        file_name, codec, b_frames, options = (SELECTIVE | IN_FULL)[name]
+        return write_video(
+            tmp_path_factory.mktemp("shape") / file_name,
             codec=codec,
             width=176,
             height=144,
@@ -141,6 +141,7 @@ def written_videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             codec_options=options,
             draw=noisy_scene,
         )
+
     return written
 
 
@@ -148,9 +149,9 @@ def written_videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("fps", [4.0, 0.7, 11.0])
 @pytest.mark.parametrize("shape", SELECTIVE)
 def test_pictures_that_nobody_needs_are_not_decoded_and_the_others_are_exact(
-    written: dict[str, Path], shape: str, fps: float, lanes: int
+    written: Callable[[str], Path], shape: str, fps: float, lanes: int
 ) -> None:
-    full, ours = differences(written[shape], fps, lanes)
+    full, ours = differences(written(shape), fps, lanes)
     assert ours.obstacles == {""}
     if shape not in ("h264 intra refresh", "h264 open gop", "h264 p only"):
         assert fps > 4.0 or ours.decoded < full.decoded
@@ -159,9 +160,9 @@ def test_pictures_that_nobody_needs_are_not_decoded_and_the_others_are_exact(
 @pytest.mark.parametrize("lanes", [1, 3])
 @pytest.mark.parametrize("shape", IN_FULL)
 def test_streams_that_do_not_tell_what_is_needed_are_decoded_in_full(
-    written: dict[str, Path], shape: str, lanes: int
+    written: Callable[[str], Path], shape: str, lanes: int
 ) -> None:
-    full, ours = differences(written[shape], 4.0, lanes)
+    full, ours = differences(written(shape), 4.0, lanes)
     assert "" not in ours.obstacles
     assert ours.decoded == full.decoded
 

@@ -47,7 +47,7 @@ def gather(settings: Settings) -> Facts:
         system=f"{platform.system()} {platform.machine()}",
         in_container=Path("/.dockerenv").exists() or Path("/run/.containerenv").exists(),
         packages=packages,
-        wanted=tuple(core_requirements(metadata.requires("edgewatch") or ())),
+        wanted=tuple(core_requirements(_demands())),
         imports=imports,
         driver=driver,
         gpus=gpus,
@@ -136,6 +136,13 @@ def model(path: Path) -> Model:
     algorithm = table.get("quant_algo") or table.get("quant_method") or ""
     rope = scaling.get("type") or scaling.get("rope_type") if isinstance(scaling, dict) else ""
     return Model(str(path), rope_type=str(rope or ""), quantisation=str(algorithm))
+
+
+def _demands() -> list[str]:
+    try:
+        return metadata.requires("edgewatch") or []
+    except metadata.PackageNotFoundError:  # run from its sources, without being installed
+        return []
 
 
 def _said(*command: str) -> str:
