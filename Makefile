@@ -1,6 +1,8 @@
 # edgewatch: `make run` and `make test` do all their own set-up.
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Tests run side by side: threads of a library's own would wait for each other, spinning.
+PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
 .PHONY: help run test test-long test-fast lint format bench lock install clean
@@ -22,14 +24,15 @@ run: $(VENV)/.run
 test: $(VENV)/.dev
 	@sh scripts/system_packages.sh test
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
+	$(PYTEST) --numprocesses 3 --dist loadfile
 
 test-long: $(VENV)/.dev
 	@sh scripts/system_packages.sh test
-	$(BIN)/python -m pytest -m long
+	$(PYTEST) -m long
+	EDGEWATCH_TEST_KILLS=20 $(PYTEST) tests/integration/test_kill.py
 
 test-fast: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not integration and not long"
+	$(PYTEST) -m "not integration and not long"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -341,6 +341,7 @@ def test_a_covered_lens_stays_covered_for_hours() -> None:
     assert_found(camera.show(live(flat(140), camera.count(3 * PLAIN_SECONDS))), "covered", 24.0)
 
 
+@pytest.mark.long
 def test_a_view_that_stays_plain_for_a_day_is_learnt_anew() -> None:
     camera = Camera(0.125)
     camera.show(live(scene(), 60))
@@ -577,8 +578,15 @@ def test_real_footage_raises_no_alarm(clip: Path, fps: float) -> None:
     assert camera.kinds == ["fine"]
 
 
-@pytest.mark.parametrize("fps", [1, 4])
-@pytest.mark.parametrize("crf", [30, 45])
+@pytest.mark.parametrize(
+    ("crf", "fps"),
+    [
+        (30, 1),
+        (45, 1),
+        pytest.param(30, 4, marks=pytest.mark.long),
+        pytest.param(45, 4, marks=pytest.mark.long),
+    ],
+)
 def test_a_real_scene_at_very_low_quality_is_not_frozen(tmp_path: Path, fps: int, crf: int) -> None:
     frames = sampled(ROOT / "samples" / "walkway.mp4", 4.0)
     path = recoded(tmp_path / "low.mp4", looped(frames, 400), fps=4, crf=crf, gop=48)
@@ -587,7 +595,7 @@ def test_a_real_scene_at_very_low_quality_is_not_frozen(tmp_path: Path, fps: int
     assert camera.kinds == ["fine"]
 
 
-@pytest.mark.parametrize("crf", [28, 40])
+@pytest.mark.parametrize("crf", [pytest.param(28, marks=pytest.mark.long), 40])
 def test_a_live_still_scene_at_very_low_quality_is_not_frozen(tmp_path: Path, crf: int) -> None:
     """Key frames every 15 s; between them the encoder skips nearly all."""
     still = np.median(sampled(ROOT / "samples" / "walkway.mp4", 4.0)[::4], axis=0).astype(np.uint8)
