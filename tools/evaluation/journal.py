@@ -9,21 +9,18 @@ judges only what is new, and other labels, thresholds or event rules judge nothi
 from __future__ import annotations
 
 import base64
-import fcntl
-import json
-import os
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
-from edgewatch.config.errors import ConfigError
 from edgewatch.tools.evaluation.duplicates import SIDE
 from edgewatch.tools.evaluation.judgement import ClipAnswer, Judgement, Seen, Signature
+from edgewatch.tools.journal_file import JournalFile
 
 VERSION = 1
 
@@ -32,26 +29,20 @@ class Journal:
     """Keeps what is known; on disk if it has a path. Used by one process at a time."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._path = path
-        self._file: IO[bytes] | None = None
+        self._file = JournalFile(
+            path,
+            header="edgewatch_evaluation_journal",
+            version=VERSION,
+            command="edgewatch evaluate",
+            take=self._take,
+        )
         self._judgements: dict[tuple[str, str], Judgement] = {}
         self._seen: dict[str, Seen] = {}
         self._thumbnails: dict[str, dict[int, bytes]] = defaultdict(dict)
 
     def __enter__(self) -> Self:
         """Read what is there, and keep others away. Raises ConfigError."""
-        if self._path is not None:
-            try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self._path.open("a+b")
-            except OSError as error:
-                raise _unusable(self._path, error) from error
-            try:
-                self._lock(self._file)
-                self._read(self._file)
-            except BaseException:
-                self._file.close()
-                raise
+        self._file.__enter__()
         return self
 
     def __exit__(
@@ -61,9 +52,7 @@ class Journal:
         traceback: TracebackType | None,
     ) -> None:
         """Close the file; what was noted stays known."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._file.__exit__(kind, error, traceback)
 
     def seen(self, recording: str) -> Seen | None:
         """Return what was seen of a recording (its key), with every thumbnail there ever was."""
@@ -87,17 +76,13 @@ class Journal:
     def note(self, recording: str, seen: Seen | None, judgements: Mapping[str, Judgement]) -> None:
         """Keep what became known of a recording; on return it is on disk. Raises ConfigError."""
         self._keep(recording, seen, judgements)
-        if self._file is None or self._path is None:
-            return
-        line = {
-            "recording": recording,
-            "seen": None if seen is None else _seen_document(seen),
-            "said": {engine: _judgement_document(one) for engine, one in judgements.items()},
-        }
-        try:
-            self._write(self._file, line)
-        except OSError as error:
-            raise _unusable(self._path, error) from error
+        self._file.append(
+            {
+                "recording": recording,
+                "seen": None if seen is None else _seen_document(seen),
+                "said": {engine: _judgement_document(one) for engine, one in judgements.items()},
+            }
+        )
 
     def _keep(self, recording: str, seen: Seen | None, judgements: Mapping[str, Judgement]) -> None:
         for engine, one in judgements.items():
@@ -115,68 +100,13 @@ class Journal:
                 seen.error,
             )
 
-    def _lock(self, file: IO[bytes]) -> None:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError(
-                f"{self._path}: another evaluation is at work with it; wait for its end, or name "
-                "another --report or --journal"
-            ) from error
-
-    def _read(self, file: IO[bytes]) -> None:
-        file.seek(0)
-        whole = 0
-        for number, line in enumerate(file):
-            if not line.endswith(b"\n"):
-                break  # the kill came in the middle of it
-            if number == 0:
-                self._check_header(line)
-            else:
-                self._take(line, number + 1)
-            whole += len(line)
-        file.truncate(whole)
-        if whole == 0:
-            self._write(file, {"edgewatch_evaluation_journal": VERSION})
-
-    def _check_header(self, line: bytes) -> None:
-        try:
-            version = json.loads(line)["edgewatch_evaluation_journal"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(
-                f"{self._path}: is no journal of edgewatch evaluate; name another --journal"
-            ) from error
-        if version != VERSION:
-            raise ConfigError(
-                f"{self._path}: was written by another version of edgewatch; start over with --anew"
-            )
-
-    def _take(self, line: bytes, number: int) -> None:
-        try:
-            document = json.loads(line)
-            seen = document["seen"]
-            self._keep(
-                document["recording"],
-                None if seen is None else _seen_of(seen),
-                {engine: _judgement_of(one) for engine, one in document["said"].items()},
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(
-                f"{self._path}, line {number}: is damaged; start over with --anew"
-            ) from error
-
-    @staticmethod
-    def _write(file: IO[bytes], document: Mapping[str, Any]) -> None:
-        file.seek(0, os.SEEK_END)
-        file.write(json.dumps(document, allow_nan=False).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _unusable(path: Path, error: OSError) -> ConfigError:
-    return ConfigError(
-        f"{path}: cannot be written: {error.strerror or error}; make room or name another --journal"
-    )
+    def _take(self, document: Any) -> None:
+        seen = document["seen"]
+        self._keep(
+            document["recording"],
+            None if seen is None else _seen_of(seen),
+            {engine: _judgement_of(one) for engine, one in document["said"].items()},
+        )
 
 
 def _judgement_document(one: Judgement) -> dict[str, Any]:
