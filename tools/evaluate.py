@@ -23,6 +23,7 @@ from edgewatch.tools.evaluation.evaluation import Evaluation
 from edgewatch.tools.evaluation.reporting.report import print_evaluation, summary, write_evaluation
 from edgewatch.tools.evaluation.running import GIB, SPOOL_GIB, Turns, evaluate
 from edgewatch.tools.evaluation.statistics.measures import compare_runs, measure_run
+from edgewatch.tools.journal_file import journal_path, start_over
 from edgewatch.tools.report import prepare_folder
 from edgewatch.tools.vqa.command import (
     TASK_EPILOG,
@@ -95,7 +96,7 @@ def _run(options: argparse.Namespace) -> int:
         prepare_folder(options.report)
     journal = _journal(options)
     if journal and options.anew:
-        _remove(journal)
+        start_over(journal)
     evaluation = evaluate(
         dataset,
         choices,
@@ -211,16 +212,7 @@ def _turns(options: argparse.Namespace) -> Turns | None:
 
 
 def _journal(options: argparse.Namespace) -> Path | None:
-    if options.journal is not None:
-        return Path(options.journal)
-    return options.report / JOURNAL if options.report else None
-
-
-def _remove(journal: Path) -> None:
-    try:
-        journal.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{journal}: cannot be removed: {error.strerror or error}") from error
+    return journal_path(options.journal, options.report, JOURNAL)
 
 
 def _goes_on(options: argparse.Namespace) -> str:

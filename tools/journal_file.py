@@ -133,3 +133,18 @@ def _write(file: IO[bytes], document: Mapping[str, Any]) -> None:
     file.write(json.dumps(document, allow_nan=False).encode() + b"\n")
     file.flush()
     os.fsync(file.fileno())
+
+
+def journal_path(named: Path | None, folder: Path | None, name: str) -> Path | None:
+    """Return where a journal is kept: as named, else in the report's folder; None: nowhere."""
+    if named is not None:
+        return named
+    return folder / name if folder else None
+
+
+def start_over(journal: Path) -> None:
+    """Remove a journal, if there is one. Raises ConfigError."""
+    try:
+        journal.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{journal}: cannot be removed: {error.strerror or error}") from error

@@ -13,6 +13,7 @@ from edgewatch.config.errors import ConfigError
 from edgewatch.config.settings import load_settings
 from edgewatch.daemon.exits import EX_FAILED, EX_OK
 from edgewatch.tools.evaluation.choice import read_choices
+from edgewatch.tools.journal_file import journal_path, start_over
 from edgewatch.tools.report import prepare_folder
 from edgewatch.tools.vqa.pictures import SIDE, need_pillow
 from edgewatch.tools.vqa.questions import TASKS, WORDINGS
@@ -90,9 +91,9 @@ def evaluate_task(options: argparse.Namespace) -> int:
     )
     if options.report:
         prepare_folder(options.report)
-    journal = _journal(options)
+    journal = journal_path(options.journal, options.report, JOURNAL)
     if journal and options.anew:
-        _remove(journal)
+        start_over(journal)
     result = run_task(
         data,
         choices,
@@ -111,19 +112,6 @@ def evaluate_task(options: argparse.Namespace) -> int:
         if page:
             console.print(f"report: {page}", highlight=False, soft_wrap=True, markup=False)
     return EX_FAILED if any(run.unanswered for run in result.runs) else EX_OK
-
-
-def _journal(options: argparse.Namespace) -> Path | None:
-    if options.journal is not None:
-        return Path(options.journal)
-    return options.report / JOURNAL if options.report else None
-
-
-def _remove(journal: Path) -> None:
-    try:
-        journal.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{journal}: cannot be removed: {error.strerror or error}") from error
 
 
 def _given(options: argparse.Namespace, names: tuple[str, ...]) -> str:

@@ -2,55 +2,24 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from edgewatch.pipeline.engines.wording import cleaned
+from edgewatch.tools.one_bar import OneBar
 
 _LONGEST = 40
 
 
-class TaskProgress:
-    """Draws on standard error while entered; draws nothing if it is not to be shown."""
+class TaskProgress(OneBar):
+    """A bar of questions; beside it the last one and what was replied."""
 
     def __init__(self, questions: int, *, shown: bool) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[detail]}"),
-            console=Console(stderr=True),
-            transient=True,
-            disable=not shown,
-        )
-        self._all = self._progress.add_task("questions", total=questions, detail="")
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
-
-    def step(self, what: str) -> None:
-        """Say what is being done."""
-        self._progress.update(self._all, detail=escape(what))
+        super().__init__("questions", questions, shown=shown)
 
     def known(self, questions: int) -> None:
         """Note questions that need not be asked."""
-        self._progress.advance(self._all, questions)
+        self.advance(questions)
 
     def replied(self, question: str, reply: str | None) -> None:
         """Note that a question is through."""
         said = "no reply" if reply is None else cleaned(reply, _LONGEST)
-        self._progress.update(self._all, advance=1, detail=escape(f"{question}: {said}"))
+        self.step(f"{question}: {said}")
+        self.advance()
