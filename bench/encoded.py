@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.stream import VideoStream
 
-from edgewatch.pipeline.scenes.procedural import DriveScene
+from edgewatch.pipeline.scenes.drawn.drive import DriveScene
 
 FOLDER = Path(tempfile.gettempdir()) / "edgewatch-bench"
 

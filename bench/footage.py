@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 from av.video.stream import VideoStream
 
-from edgewatch.pipeline.scenes.procedural import DriveScene
+from edgewatch.pipeline.scenes.drawn.drive import DriveScene
 
 SIZE = (640, 360)
 FPS = 25

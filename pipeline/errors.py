@@ -11,6 +11,10 @@ EdgewatchError
   StoreError              the database cannot take it now (disk full); kept in memory, tried again
   DeliveryError           the broker did not take it; stays in the outbox
   BrokerUnavailable       the embedded broker could not start
+  SceneError              a scene was not made; exit codes of `edgewatch scenes` behind each
+    SceneRefused            2: memory, licence, token, disk or policy stands against it
+    SceneInvalid            3: what came out is no picture to be used
+    SceneUnavailable        4: the backend, its packages or its model are not there
 
 Wrong settings are `edgewatch.config.errors.ConfigError` (exit 78): it stands beside this
 tree, since the settings import nothing of the pipeline.
@@ -87,3 +91,19 @@ class DeliveryError(EdgewatchError):
 
 class BrokerUnavailable(EdgewatchError):
     """The embedded broker could not start (its port is taken, most likely)."""
+
+
+class SceneError(EdgewatchError):
+    """A scene was not made; the text ends with the cure."""
+
+
+class SceneRefused(SceneError):
+    """It could be made, but must not be: memory, disk, licence, token or policy is against it."""
+
+
+class SceneInvalid(SceneError):
+    """What was made is no picture to be used: black, noise, NaN, or too far from its reference."""
+
+
+class SceneUnavailable(SceneError):
+    """What would make it is not there: a package, a model, a plan of this machine, a server."""

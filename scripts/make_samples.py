@@ -24,8 +24,8 @@ import av
 import cv2
 import numpy as np
 
-from edgewatch.pipeline.scenes.compose import FlashFire
-from edgewatch.pipeline.scenes.procedural import DriveScene
+from edgewatch.pipeline.scenes.drawn.drive import DriveScene
+from edgewatch.pipeline.scenes.incidents.flash_fire import FlashFire
 from edgewatch.pipeline.scenes.truth import FrameTruth
 from edgewatch.pipeline.types import Pixels
 

@@ -1,1 +1,1 @@
-"""Scenes drawn for tests: footage whose truth is known."""
+"""Synthetic scenes: stills and clips made here, and so with known truth."""

@@ -17,7 +17,7 @@ from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.errors import CameraError
 from edgewatch.pipeline.frames import target_size
 from edgewatch.pipeline.reading import Reading
-from edgewatch.pipeline.scenes.procedural import DriveScene
+from edgewatch.pipeline.scenes.drawn.drive import DriveScene
 from edgewatch.pipeline.source import Source
 from edgewatch.pipeline.types import CameraName, Clip, Frame
 from edgewatch.tools.recordings import Recording

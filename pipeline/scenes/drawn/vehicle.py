@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from edgewatch.pipeline.scenes.bodywork import (
+from edgewatch.pipeline.scenes.drawn.bodywork import (
     Colour,
     Lights,
     front,
@@ -17,9 +17,9 @@ from edgewatch.pipeline.scenes.bodywork import (
     shadow,
     side,
 )
-from edgewatch.pipeline.scenes.scenery import haze
+from edgewatch.pipeline.scenes.drawn.scenery import haze
+from edgewatch.pipeline.scenes.drawn.view import NEAREST_METRES, View
 from edgewatch.pipeline.scenes.sprite import Canvas, Haze, Sprite
-from edgewatch.pipeline.scenes.view import NEAREST_METRES, View
 
 Facing = Literal["away", "towards"]
 

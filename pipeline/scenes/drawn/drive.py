@@ -9,16 +9,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgewatch.pipeline.scenes.bodywork import COLOURS
-from edgewatch.pipeline.scenes.cockpit import Cockpit
-from edgewatch.pipeline.scenes.ground import Ground
+from edgewatch.pipeline.scenes.drawn.bodywork import COLOURS
+from edgewatch.pipeline.scenes.drawn.cockpit import Cockpit
+from edgewatch.pipeline.scenes.drawn.ground import Ground
+from edgewatch.pipeline.scenes.drawn.ride import BRAKING_SECONDS, Moment, Ride
+from edgewatch.pipeline.scenes.drawn.scenery import FARTHEST_METRES, HAZE_COLOUR, Backdrop, Roadside
+from edgewatch.pipeline.scenes.drawn.vehicle import HATCHBACK, VAN, Vehicle
+from edgewatch.pipeline.scenes.drawn.view import CAMERA_HEIGHT_METRES, NEAREST_METRES, View
 from edgewatch.pipeline.scenes.noise import Grain
-from edgewatch.pipeline.scenes.ride import BRAKING_SECONDS, Moment, Ride
-from edgewatch.pipeline.scenes.scenery import FARTHEST_METRES, HAZE_COLOUR, Backdrop, Roadside
 from edgewatch.pipeline.scenes.sprite import Canvas
 from edgewatch.pipeline.scenes.truth import FrameTruth
-from edgewatch.pipeline.scenes.vehicle import HATCHBACK, VAN, Vehicle
-from edgewatch.pipeline.scenes.view import CAMERA_HEIGHT_METRES, NEAREST_METRES, View
 from edgewatch.pipeline.types import Pixels
 
 _FOCAL_OF_WIDTH: Final = 0.8

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgewatch.pipeline.scenes.compose import FlashFire
+from edgewatch.pipeline.scenes.incidents.flash_fire import FlashFire
 from edgewatch.pipeline.types import Pixels
 
 BEGINS = 2.0

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgewatch.pipeline.scenes.drawn.view import View
 from edgewatch.pipeline.scenes.noise import Field, fractal
 from edgewatch.pipeline.scenes.sprite import Canvas
-from edgewatch.pipeline.scenes.view import View
 
 LANE_METRES: Final = 3.5
 EDGE_METRES: Final = 3.9

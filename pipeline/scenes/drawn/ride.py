@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from edgewatch.pipeline.scenes.bodywork import Lights
+from edgewatch.pipeline.scenes.drawn.bodywork import Lights
 
 BRAKING_SECONDS: Final = 1.9
 """The car ahead brakes this long before the impact: the incident begins there."""

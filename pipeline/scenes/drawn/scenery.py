@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgewatch.pipeline.scenes.drawn.view import NEAREST_METRES, View
 from edgewatch.pipeline.scenes.noise import Field, fractal
 from edgewatch.pipeline.scenes.sprite import Canvas, Haze, Sprite
-from edgewatch.pipeline.scenes.view import NEAREST_METRES, View
 
 HAZE_COLOUR: Final = (186.0, 196.0, 206.0)
 FARTHEST_METRES: Final = 170.0

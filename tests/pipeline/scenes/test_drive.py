@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgewatch.pipeline.scenes.procedural import DriveScene
+from edgewatch.pipeline.scenes.drawn.drive import DriveScene
 from edgewatch.pipeline.types import Pixels
 
 FPS = 15.0

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgewatch.pipeline.scenes.flame import Flame
-from edgewatch.pipeline.scenes.smoke import Smoke, Wind
+from edgewatch.pipeline.scenes.incidents.flame import Flame
+from edgewatch.pipeline.scenes.incidents.smoke import Smoke, Wind
 from edgewatch.pipeline.scenes.truth import FrameTruth
 from edgewatch.pipeline.types import Pixels
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgewatch.pipeline.scenes.smoke import Smoke, Wind
+from edgewatch.pipeline.scenes.incidents.smoke import Smoke, Wind
 from edgewatch.pipeline.scenes.sprite import Canvas, Haze, blend
 
 _COLUMNS: Final = 33

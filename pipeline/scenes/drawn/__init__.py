@@ -1,0 +1,1 @@
+"""Scenes drawn from a seed: their camera, their ground, what stands and moves in them."""
