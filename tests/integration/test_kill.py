@@ -17,8 +17,8 @@ from tests.integration.subscriber import all_steps, assert_well_told, schemas_me
 
 pytestmark = pytest.mark.integration
 
-KILLS = int(os.environ.get("EDGEWATCH_TEST_KILLS", "10"))
-"""`make test-long` kills twice as often."""
+KILLS = int(os.environ.get("EDGEWATCH_TEST_KILLS", "6"))
+"""`make test-long` kills 20 times."""
 SEED = int(os.environ.get("EDGEWATCH_TEST_SEED", "20261121"))
 RECORDINGS = 3
 MOST_LOG_LINES = 45

@@ -567,7 +567,7 @@ def looped(frames: list[Pixels], count: int) -> Iterator[Pixels]:
     return itertools.islice(itertools.cycle(frames), count)
 
 
-@pytest.mark.parametrize("fps", [1.0, 4.0])
+@pytest.mark.parametrize("fps", [pytest.param(1.0, marks=pytest.mark.long), 4.0])
 @pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.stem)
 def test_real_footage_raises_no_alarm(clip: Path, fps: float) -> None:
     camera = Camera(fps)
@@ -646,6 +646,7 @@ def test_trouble_in_real_footage_is_found_and_passes(clip: Path, fps: float) -> 
         assert_found(camera.show(looped(frames, camera.count(20))), "fine", RECOVERY_SECONDS)
 
 
+@pytest.mark.long
 @needs_footage
 def test_a_real_drive_is_never_moved() -> None:
     """On a calm road long enough to seem to stand, then through a wood, then standing in a jam."""

@@ -145,7 +145,9 @@ def writer_of_videos(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str]
     return written
 
 
-@pytest.mark.parametrize(("fps", "lanes"), [(4.0, 1), (4.0, 3), (0.7, 1), (11.0, 1)])
+@pytest.mark.parametrize(
+    ("fps", "lanes"), [(4.0, 1), (4.0, 3), pytest.param(0.7, 1, marks=pytest.mark.long), (11.0, 1)]
+)
 @pytest.mark.parametrize("shape", SELECTIVE)
 def test_pictures_that_nobody_needs_are_not_decoded_and_the_others_are_exact(
     written: Callable[[str], Path], shape: str, fps: float, lanes: int
@@ -167,7 +169,7 @@ def test_streams_that_do_not_tell_what_is_needed_are_decoded_in_full(
 
 
 @needs_footage
-@pytest.mark.parametrize("lanes", [1, 2])
+@pytest.mark.parametrize("lanes", [1, pytest.param(2, marks=pytest.mark.long)])
 @pytest.mark.parametrize("path", sorted(FOOTAGE.glob("*.mp4")), ids=lambda path: path.stem)
 def test_real_footage_is_sampled_exactly(path: Path, lanes: int) -> None:
     full, ours = differences(path, 4.0, lanes)
