@@ -66,8 +66,14 @@ class Grain:
         shape = (_GRAIN_SHEETS, height + self._margin, width + self._margin)
         luma = rng.standard_normal(shape, np.float32)
         colour = rng.standard_normal((*shape, 3), np.float32)
-        sheets = sigma * (0.85 * luma[..., None] + 0.5 * colour)
-        self._sheets = np.clip(np.rint(sheets), -127, 127).astype(np.int16)
+        # In place: millions of numbers, of which every copy costs as much as drawing them.
+        colour *= np.float32(0.5)
+        luma *= np.float32(0.85)
+        colour += luma[..., None]
+        colour *= np.float32(sigma)
+        np.rint(colour, out=colour)
+        np.clip(colour, -127, 127, out=colour)
+        self._sheets = colour.astype(np.int16)
         self._size = size
 
     def sheet(self, rng: np.random.Generator) -> npt.NDArray[np.int16]:

@@ -14,6 +14,9 @@ Canvas = npt.NDArray[np.uint8]
 Layer = npt.NDArray[np.uint8]
 """uint8 RGBA with colour times alpha, shape (height, width, 4)."""
 
+_LARGE_PIXELS = 8000
+_BANDS = 8
+
 Corners = npt.NDArray[np.float32]
 """float32, shape (4, 2): x, y of top left, top right, bottom right, bottom left."""
 
@@ -47,17 +50,23 @@ class Sprite:
         box = _clipped(canvas, left, top, left + width, top + height)
         if box is None:
             return
+        layer = self.placed(box.size, left - box.left, top - box.top, width, height)
+        _blend_opaque(canvas[box.rows, box.columns], layer, haze)
+
+    def placed(
+        self, size: tuple[int, int], left: float, top: float, width: float, height: float
+    ) -> Layer:
+        """Give a layer of `size` (width, height) with the sprite drawn upright into the box."""
         level = self._level(width, height)
         across, down = width / level.shape[1], height / level.shape[0]
         # Half a pixel: places are edges, matrices map centres of pixels.
         matrix = np.array(
             [
-                (across, 0.0, left - box.left + 0.5 * across - 0.5),
-                (0.0, down, top - box.top + 0.5 * down - 0.5),
+                (across, 0.0, left + 0.5 * across - 0.5),
+                (0.0, down, top + 0.5 * down - 0.5),
             ]
         )
-        layer = cv2.warpAffine(level, matrix, box.size)
-        blend(canvas[box.rows, box.columns], np.asarray(layer, np.uint8), haze)
+        return np.asarray(cv2.warpAffine(level, matrix, size), np.uint8)
 
     def warp(self, canvas: Canvas, corners: Corners, haze: Haze) -> None:
         """Draw the sprite into a convex quadrangle, clipped to the canvas."""
@@ -110,6 +119,21 @@ def _clipped(canvas: Canvas, left: float, top: float, right: float, bottom: floa
         min(canvas.shape[0], math.ceil(bottom) + 1),
     )
     return box if box.right > box.left and box.bottom > box.top else None
+
+
+def _blend_opaque(region: Canvas, layer: Layer, haze: Haze) -> None:
+    """Blend, and in large layers only where there is anything: poles are mostly empty."""
+    rows, columns = layer.shape[:2]
+    if rows * columns < _LARGE_PIXELS:
+        blend(region, layer, haze)
+        return
+    alpha = cv2.extractChannel(layer, 3)
+    band = -(-rows // _BANDS)
+    for top in range(0, rows, band):
+        seen = np.flatnonzero(cv2.reduce(alpha[top : top + band], 0, cv2.REDUCE_MAX)[0])
+        if seen.size:
+            part = np.s_[top : top + band, int(seen[0]) : int(seen[-1]) + 1]
+            blend(region[part], layer[part], haze)
 
 
 def blend(region: Canvas, layer: Layer, haze: Haze) -> None:

@@ -73,10 +73,15 @@ class _Easel:
 
     def disc(self, x: float, y: float, radius: float, colour: Colour) -> None:
         """Fill a circle; the radius is in parts of the height."""
-        stencil = np.zeros_like(self._cover)
         centre = (round(x * self._width), round(y * self._height))
-        cv2.circle(stencil, centre, round(radius * self._height), 255, -1, cv2.LINE_AA)
-        self._fill(np.s_[:, :], stencil, np.array(colour, np.float32))
+        pixels = round(radius * self._height)
+        reach = pixels + 3
+        left, upper = max(0, centre[0] - reach), max(0, centre[1] - reach)
+        part = np.s_[upper : centre[1] + reach, left : centre[0] + reach]
+        stencil = np.zeros_like(self._cover[part])
+        inside = (centre[0] - left, centre[1] - upper)
+        cv2.circle(stencil, inside, pixels, 255, -1, cv2.LINE_AA)
+        self._fill(part, stencil, np.array(colour, np.float32))
 
     def _fill(
         self, part: tuple[slice, slice], stencil: Paint, colour: npt.NDArray[np.float32]
@@ -88,10 +93,16 @@ class _Easel:
 
     def glow(self, x: float, y: float, radius: float, colour: Colour) -> None:
         """Add light around a lamp, on what is painted already."""
-        rows, columns = np.mgrid[0 : self._height, 0 : self._width].astype(np.float32)
+        # Farther away it adds less than one step of 8 bits to any colour.
+        reach = 2.4 * radius * self._height
+        low_x, low_y = max(0, int(x * self._width - reach)), max(0, int(y * self._height - reach))
+        high_x = min(self._width, int(x * self._width + reach) + 2)
+        high_y = min(self._height, int(y * self._height + reach) + 2)
+        rows, columns = np.mgrid[low_y:high_y, low_x:high_x].astype(np.float32)
         distance = np.hypot(columns - x * self._width, rows - y * self._height)
         strength = np.exp(-((distance / (radius * self._height)) ** 2))[..., None]
-        self._rgb[...] = np.clip(self._rgb + np.array(colour, np.float32) * strength, 0, 255)
+        part = self._rgb[low_y:high_y, low_x:high_x]
+        part[...] = np.clip(part + np.array(colour, np.float32) * strength, 0, 255)
 
     def picture(self) -> Painting:
         """Hand over the painting, its edges slightly softened."""

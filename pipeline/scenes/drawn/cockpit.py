@@ -29,6 +29,7 @@ class Cockpit:
         self._folds = np.abs(
             np.interp(np.linspace(0, 1, _COLUMNS), np.linspace(0, 1, 9), rng.uniform(0.35, 1.0, 9))
         )
+        self._whole = self._bands(0.0)
         self._steam = Smoke(
             rng,
             begins_seconds=0.25,
@@ -52,12 +53,31 @@ class Cockpit:
             blend(picture, self._cracks, _CLEAR)
 
     def _draw_bonnet(self, picture: Canvas, buckled: float) -> None:
+        if buckled == 0.0:
+            for points, colour in self._whole:
+                cv2.fillPoly(picture, [points], colour, cv2.LINE_AA, 4)
+            return
+        columns, edge = self._edge(buckled)
+        for points, colour in self._bands(buckled):
+            cv2.fillPoly(picture, [points], colour, cv2.LINE_AA, 4)
+        self._draw_creases(picture, columns, edge, buckled)
+
+    def _edge(self, buckled: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Columns and rows of the bonnet's far edge."""
         width, height = self._size
         place = np.linspace(-1, 1, _COLUMNS)
         smooth = _BONNET_HEIGHT * (1.0 - 0.55 * place**2 - 0.25 * place**8)
         tent = _BUCKLED_HEIGHT * (1.0 - 0.5 * np.abs(place)) * self._folds
         edge = height * (1.0 - smooth - buckled * tent)
-        columns = (place + 1) / 2 * width
+        return (place + 1) / 2 * width, edge
+
+    def _bands(
+        self, buckled: float
+    ) -> list[tuple[npt.NDArray[np.int32], tuple[float, float, float]]]:
+        """Shapes and their colours, from the far edge inwards."""
+        width, height = self._size
+        columns, edge = self._edge(buckled)
+        bands = []
         for depth in np.linspace(0, 1, 7):
             # Bands from the far edge inwards: the sky's reflection fades towards the windscreen.
             tone = 34 + 40 * (1 - depth) ** 2
@@ -66,10 +86,8 @@ class Cockpit:
             outline = np.column_stack([columns, line])
             closed = np.vstack([outline, [(width, height + 2), (0, height + 2)]])
             colour = (tone + ragged, tone + 3 + ragged, tone + 8 + ragged)
-            points = np.rint(closed * 16).astype(np.int32)
-            cv2.fillPoly(picture, [points], colour, cv2.LINE_AA, 4)
-        if buckled > 0:
-            self._draw_creases(picture, columns, edge, buckled)
+            bands.append((np.rint(closed * 16).astype(np.int32), colour))
+        return bands
 
     def _draw_creases(
         self,

@@ -46,8 +46,12 @@ class DriveScene:
         impact_at_seconds: float | None = None,
         *,
         duration_seconds: float = 24.0,
+        gentle: bool = False,
     ) -> None:
         """Prepare a scene of `duration_seconds`; `size` is (width, height).
+
+        `gentle`: instead of an impact, the car ahead brakes gently from the same moment on, and
+        the own car stops behind it: nothing to report.
 
         Raises ValueError if the impact is not within the scene, after time enough to brake.
         """
@@ -60,9 +64,11 @@ class DriveScene:
             )
         self.size, self.fps, self.duration_seconds = size, fps, duration_seconds
         self._seed = seed
-        self._impact = impact_at_seconds
+        self._impact = None if gentle else impact_at_seconds
         rng = np.random.default_rng(seed)
-        self._ride = Ride(np.random.default_rng([seed, 1]), duration_seconds, impact_at_seconds)
+        self._ride = Ride(
+            np.random.default_rng([seed, 1]), duration_seconds, impact_at_seconds, gentle=gentle
+        )
         self._focal = _FOCAL_OF_WIDTH * size[0]
         drawn = (size[0] + 2 * _MARGIN, size[1] + 2 * _MARGIN)
         self._backdrop = Backdrop(rng, drawn)

@@ -44,9 +44,11 @@ class Ground:
         self, rng: np.random.Generator, focal_pixels: float, haze: tuple[float, float, float]
     ) -> None:
         texture = _paint(rng)
-        self._haze = np.array(haze, np.float32)
+        self._haze = np.array([*haze, 0.0])  # four numbers: OpenCV takes them for one colour
         self._starts = _FIRST_LEVEL_METRES * _LEVEL_RATIO ** np.arange(_LEVELS)
-        self._levels = [_reduced(texture, start, focal_pixels) for start in self._starts]
+        smeared = cv2.blur(texture, (1, max(1, round(15 * _BLUR_SECONDS / _ALONG_STEP))))
+        paint = np.asarray(smeared, np.uint8)
+        self._levels = [_reduced(paint, start, focal_pixels) for start in self._starts]
 
     def draw(self, canvas: Canvas, view: View, along_metres: float) -> None:
         """Draw everything below the horizon; `along_metres` is the camera's place on the road."""
@@ -61,32 +63,53 @@ class Ground:
         across = view.across_metres + (slope[None, :] - bend[:, None]) * ahead[:, None]
         ground = self._sample(across.astype(np.float32), ahead, along_metres)
         veil = (1.0 - np.exp(-ahead / VISIBILITY_METRES)).astype(np.float32)[:, None, None]
-        canvas[first:] = np.clip(ground + (self._haze - ground) * veil, 0, 255)
+        veiled = np.asarray(cv2.subtract(ground, self._haze, dtype=cv2.CV_32F), np.float32)
+        veiled *= -veil
+        veiled += ground
+        canvas[first:] = veiled
 
-    def _sample(self, across: Field, ahead: Field, along_metres: float) -> Field:
-        outside = np.abs(across) - np.float32(_VERGE_METRES)
-        span = np.float32(_HALF_WIDTH_METRES - _VERGE_METRES)
-        # Triangle wave: beyond the texture the verge is mirrored to and fro.
-        folded = span - np.abs(np.mod(outside, 2 * span) - span)
-        across = np.where(outside > 0, np.sign(across) * (_VERGE_METRES + folded), across)
+    def _sample(self, across: Field, ahead: Field, along_metres: float) -> npt.NDArray[np.uint8]:
+        _fold(across)
         along = np.mod(along_metres + ahead, PERIOD_METRES) / PERIOD_METRES
         place = np.searchsorted(self._starts, ahead) - 1
-        out = np.empty((*across.shape, 3), np.float32)
+        out = np.empty((*across.shape, 3), np.uint8)
         for level in np.unique(place):
             chosen = np.flatnonzero(place == level)
             band = slice(int(chosen[0]), int(chosen[-1]) + 1)
             texture = self._levels[max(0, int(level))]
             height, width = texture.shape[:2]
-            map_x = (across[band] / (2 * _HALF_WIDTH_METRES) + 0.5) * width - 0.5
-            map_y = np.broadcast_to((along[band] * height - 0.5)[:, None], map_x.shape)
-            out[band] = cv2.remap(
+            map_x = across[band]
+            map_x /= np.float32(2 * _HALF_WIDTH_METRES)
+            map_x += np.float32(0.5)
+            map_x *= np.float32(width)
+            map_x -= np.float32(0.5)
+            map_y = np.empty_like(map_x)
+            map_y[...] = (along[band] * height - 0.5)[:, None]
+            cv2.remap(
                 texture,
-                map_x.astype(np.float32),
-                np.ascontiguousarray(map_y, np.float32),
+                map_x,
+                map_y,
                 cv2.INTER_LINEAR,
+                dst=out[band],
                 borderMode=cv2.BORDER_WRAP,
             )
         return out
+
+
+def _fold(across: Field) -> None:
+    """Mirror the verge to and fro beyond the texture, as a triangle wave, in place."""
+    reach = np.maximum(np.abs(across[:, 0]), np.abs(across[:, -1]))
+    # Rows lead from the horizon down to the bumper: the near ones do not reach that far.
+    wide = across[: across.shape[0] - int(np.argmax(reach[::-1] > _VERGE_METRES))]
+    if not (reach > _VERGE_METRES).any():
+        return
+    outside = np.abs(wide)
+    outside -= np.float32(_VERGE_METRES)
+    beyond = outside > 0
+    span = np.float32(_HALF_WIDTH_METRES - _VERGE_METRES)
+    far = outside[beyond]
+    folded = span - np.abs(np.mod(far, 2 * span) - span)
+    wide[beyond] = np.copysign(np.float32(_VERGE_METRES) + folded, wide[beyond])
 
 
 def _reduced(
@@ -97,8 +120,7 @@ def _reduced(
     along_step = max(_ALONG_STEP, 0.8 * ahead_metres**2 / (focal_pixels * 1.35))
     width = max(8, round(2 * _HALF_WIDTH_METRES / across_step))
     height = max(4, round(PERIOD_METRES / along_step))
-    smeared = cv2.blur(texture, (1, max(1, round(15 * _BLUR_SECONDS / _ALONG_STEP))))
-    reduced = cv2.resize(smeared, (width, height), interpolation=cv2.INTER_AREA)
+    reduced = cv2.resize(texture, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(reduced, np.uint8)
 
 
@@ -118,10 +140,14 @@ def _paint(rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     gravel = np.array((128, 120, 106), np.float32) + (fine * 14)[..., None]
     on_gravel = np.clip(distance / 0.08, 0, 1)[..., None]
     on_grass = np.clip((distance - 0.35 + coarse * 0.12) / 0.2, 0, 1)[..., None]
-    ground = asphalt + (gravel - asphalt) * on_gravel
-    ground += (verge - ground) * on_grass
+    ground = asphalt
+    for over, amount in ((gravel, on_gravel), (verge, on_grass)):
+        over -= ground
+        over *= amount
+        ground += over
     ground *= _tree_shadow(rng, height, across)[..., None]
-    return np.asarray(np.clip(ground, 0, 255), np.uint8)
+    np.clip(ground, 0, 255, out=ground)
+    return ground.astype(np.uint8)
 
 
 def _asphalt(coarse: Field, fine: Field, across: Field) -> npt.NDArray[np.float32]:
@@ -137,8 +163,11 @@ def _asphalt(coarse: Field, fine: Field, across: Field) -> npt.NDArray[np.float3
     along = np.arange(coarse.shape[0], dtype=np.float32) * _ALONG_STEP
     dashed = (np.mod(along, _DASH_METRES) < 4.0)[:, None] & (np.abs(across) < 0.065)[None, :]
     edge = np.abs(np.abs(across) - (EDGE_METRES - 0.3)) < 0.06
-    marked = np.where(dashed | edge[None, :], worn, 0.0)[..., None]
-    return np.asarray(road + (paint - road) * marked, np.float32)
+    marked = np.where(dashed | edge[None, :], worn, 0.0)[..., None].astype(np.float32)
+    paint -= road
+    paint *= marked
+    paint += road
+    return np.asarray(paint, np.float32)
 
 
 def _verge(coarse: Field, fine: Field) -> npt.NDArray[np.float32]:
@@ -146,7 +175,10 @@ def _verge(coarse: Field, fine: Field) -> npt.NDArray[np.float32]:
     dry = np.array((138, 132, 84), np.float32)
     mix = np.clip(0.35 + 0.3 * coarse, 0, 1)[..., None]
     blades = (15 * fine + 9 * coarse)[..., None]
-    return np.asarray(green + (dry - green) * mix + blades, np.float32)
+    verge = (dry - green) * mix
+    verge += green
+    verge += blades
+    return np.asarray(verge, np.float32)
 
 
 def _tree_shadow(rng: np.random.Generator, height: int, across: Field) -> Field:

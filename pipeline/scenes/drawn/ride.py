@@ -19,6 +19,11 @@ _STEP_SECONDS: Final = 1 / 240
 _REACTION_SECONDS: Final = 0.55
 """The own driver brakes only this long before the impact."""
 
+_GENTLE_MPS2: Final = 2.6
+_FOLLOWING_SECONDS: Final = 0.7
+"""After this time the own driver follows the lead's gentle braking."""
+_REST_METRES: Final = 4.0
+
 Track = npt.NDArray[np.float64]
 
 
@@ -45,16 +50,24 @@ class Ride:
     """
 
     def __init__(
-        self, rng: np.random.Generator, seconds: float, impact_at_seconds: float | None
+        self,
+        rng: np.random.Generator,
+        seconds: float,
+        impact_at_seconds: float | None,
+        *,
+        gentle: bool = False,
     ) -> None:
         self._time = np.arange(0.0, seconds + 1.0, _STEP_SECONDS)
-        self._impact = impact_at_seconds
+        self._impact = None if gentle else impact_at_seconds
+        self._stop = impact_at_seconds - BRAKING_SECONDS if impact_at_seconds and gentle else None
         count = self._time.size
         base = float(rng.uniform(15.5, 18.5))
         speed = base + _wander(rng, self._time, 0.5, (0.05, 0.11))
         gap = _following_gap(base) + _wander(rng, self._time, 0.35, (0.08, 0.15))
         lead_speed = speed + np.gradient(gap, _STEP_SECONDS)
-        if impact_at_seconds is not None:
+        if self._stop is not None:
+            speed, gap = _stopped(self._time, speed, lead_speed, gap, self._stop)
+        elif impact_at_seconds is not None:
             speed, gap = _collided(self._time, speed, lead_speed, gap, impact_at_seconds)
         self._speed, self._lead = speed, gap + CONTACT_METRES
         self._along = np.cumsum(speed) * _STEP_SECONDS
@@ -67,7 +80,8 @@ class Ride:
         self._pitch += moving * _bumps(rng, self._time)
         if impact_at_seconds is not None:
             self._freeze_at_rest(count)
-            self._jolt(rng, impact_at_seconds)
+        if self._impact is not None:
+            self._jolt(rng, self._impact)
 
     def at(self, seconds: float) -> Moment:
         """Give the state of everything at a time."""
@@ -94,6 +108,8 @@ class Ride:
         return seconds - self._impact
 
     def _lights(self, seconds: float) -> Lights:
+        if self._stop is not None and seconds >= self._stop:
+            return "brake"
         if self._impact is None or seconds < self._impact - BRAKING_SECONDS:
             return "off"
         after = seconds - self._impact - 1.6
@@ -159,6 +175,30 @@ def _collided(
     ramp = np.clip(since / BRAKING_SECONDS, 0, 1)
     changed[index:] -= changed[contact] * ramp**2
     return speed, np.maximum(changed, -0.35)
+
+
+def _stopped(
+    time: Track, speed: Track, lead_speed: Track, gap: Track, begins_seconds: float
+) -> tuple[Track, Track]:
+    """Let the lead car brake as for a light that turns red, and the own car follow."""
+    index = int(np.searchsorted(time, begins_seconds))
+    since = time[index:] - begins_seconds
+    lead = np.clip(lead_speed[index] - _eased(since) * _GENTLE_MPS2, 0, None)
+    late = np.clip(since - _FOLLOWING_SECONDS, 0, None)
+    # The own driver brakes so much harder as is needed to stop with a car's gap to spare.
+    room = gap[index] - _REST_METRES + lead_speed[index] ** 2 / (2 * _GENTLE_MPS2)
+    room -= speed[index] * _FOLLOWING_SECONDS
+    braking = float(np.clip(speed[index] ** 2 / (2 * max(room, 1.0)), 1.0, 4.5))
+    own = np.clip(speed[index] - _eased(late) * braking, 0, None)
+    changed, slowed = gap.copy(), speed.copy()
+    slowed[index:] = own
+    changed[index:] = gap[index] + np.cumsum(lead - own) * _STEP_SECONDS
+    return slowed, np.maximum(changed, 1.0)
+
+
+def _eased(since: Track) -> Track:
+    """Seconds of full braking when the pedal is pressed within half a second."""
+    return np.where(since < 0.5, since**2, since - 0.25)
 
 
 def _wander(

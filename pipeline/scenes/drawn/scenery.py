@@ -32,18 +32,25 @@ class Backdrop:
         _hills(rng, picture, self._horizon, peak=62, colour=(150, 166, 184), cells=4)
         _hills(rng, picture, self._horizon, peak=38, colour=(124, 143, 146), cells=9)
         _hills(rng, picture, self._horizon, peak=13, colour=(88, 106, 88), cells=90)
-        below = np.full((height, width, 3), HAZE_COLOUR, np.float32)
-        self._picture = np.clip(np.vstack([picture, below]), 0, 255).astype(np.uint8)
+        self._picture = np.empty((picture.shape[0] + height, width, 3), np.uint8)
+        np.clip(picture, 0, 255, out=picture)
+        self._picture[: picture.shape[0]] = picture
+        self._picture[picture.shape[0] :] = HAZE_COLOUR
 
     def draw(self, canvas: Canvas, view: View) -> None:
-        """Fill the canvas, shifted with heading and pitch (sub-pixel, so that it never jumps)."""
+        """Fill the canvas down to just below the horizon, where the ground begins; shifted with
+        heading and pitch (sub-pixel, so that it never jumps)."""
         left = _BACKDROP_MARGIN + view.focal_pixels * view.yaw_radians
         left = float(np.clip(left, 0, 2 * _BACKDROP_MARGIN))
         top = self._horizon - view.horizon_y
         matrix = np.array([(1, 0, -left), (0, 1, -top)], np.float32)
-        size = (canvas.shape[1], canvas.shape[0])
-        canvas[...] = cv2.warpAffine(
-            self._picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        rows = int(np.clip(int(np.floor(view.horizon_y)) + 3, 1, canvas.shape[0]))
+        canvas[:rows] = cv2.warpAffine(
+            self._picture,
+            matrix,
+            (canvas.shape[1], rows),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
         )
 
 
@@ -136,7 +143,10 @@ def _sky(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.fl
     cloud = cv2.remap(field, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     cover = np.clip((cloud + 0.1) / 1.4, 0, 1)[..., None] * (0.25 + 0.75 * up)
     lit = np.array((238, 240, 243), np.float32) - 34 * np.clip(cloud - 0.9, 0, 1)[..., None]
-    return np.asarray(sky + (lit - sky) * cover, np.float32)
+    lit -= sky
+    lit *= cover
+    lit += sky
+    return np.asarray(lit, np.float32)
 
 
 def _hills(
@@ -152,10 +162,12 @@ def _hills(
     width = picture.shape[1]
     ridge = fractal(rng, 1, width, cells=cells, octaves=6, gain=0.45)[0]
     tops = horizon - peak * np.clip(0.5 + 0.24 * ridge, 0.08, 1)
-    rows = np.arange(picture.shape[0], dtype=np.float32)[:, None]
+    body = fractal(rng, picture.shape[0], width, cells=160, octaves=3)[..., None]
+    first = max(0, int(tops.min()) - 1)
+    body, picture = body[first:], picture[first:]
+    rows = np.arange(first, first + picture.shape[0], dtype=np.float32)[:, None]
     inside = np.clip(rows - tops[None, :] + 0.5, 0, 1)[..., None]
     depth = np.clip((rows - tops[None, :]) / peak, 0, 1)[..., None]
-    body = fractal(rng, picture.shape[0], width, cells=160, octaves=3)[..., None]
     tone = np.array(colour, np.float32) * (1.0 + 0.05 * body)
     tone = tone + (np.array(HAZE_COLOUR, np.float32) - tone) * (0.45 * depth)
     picture += (tone - picture) * inside
@@ -164,8 +176,8 @@ def _hills(
 def _tree(rng: np.random.Generator) -> Sprite:
     """Draw a broad-leaved tree: trunk, and clumps of leaves lit from the upper right."""
     height, width = 240, 192
-    shape = np.zeros((height, width), np.float32)
-    light = np.zeros((height, width), np.float32)
+    shape = np.zeros((height, width))
+    light = np.zeros((height, width))
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     clumps = 34
     spots = np.column_stack(
@@ -173,11 +185,15 @@ def _tree(rng: np.random.Generator) -> Sprite:
     )
     for x, y, radius in spots[np.argsort(spots[:, 1])[::-1]]:
         x, y = float(np.clip(x, radius, width - radius)), float(np.clip(y, radius, 160.0))
-        reach = 1.0 - np.hypot(columns - x, (rows - y) * 1.1) / radius
-        inside = reach > 0
-        glow = 0.55 + 0.3 * (columns - x) / radius - 0.45 * (rows - y) / radius
-        light = np.where(inside & (reach > 0.12), glow, light)
-        shape = np.maximum(shape, reach)
+        part = np.s_[
+            max(0, int(y - radius)) : int(y + radius) + 2,
+            max(0, int(x - radius)) : int(x + radius) + 2,
+        ]
+        column, row = columns[part], rows[part]
+        reach = 1.0 - np.hypot(column - x, (row - y) * 1.1) / radius
+        glow = 0.55 + 0.3 * (column - x) / radius - 0.45 * (row - y) / radius
+        light[part] = np.where(reach > 0.12, glow, light[part])
+        shape[part] = np.maximum(shape[part], reach)
     ragged = fractal(rng, height, width, cells=40, octaves=3, gain=0.8)
     leaves = np.clip((shape + 0.13 * ragged - 0.14) / 0.1, 0, 1) * (shape > 0)
     light = np.clip(cv2.GaussianBlur(light, (0, 0), 3) + 0.24 * ragged, 0, 1.3)[..., None]

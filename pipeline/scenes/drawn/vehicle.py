@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal
 
 import numpy as np
@@ -42,23 +43,8 @@ class Vehicle:
 
     def __init__(self, colour: Colour, facing: Facing, body: Body = HATCHBACK) -> None:
         self.body = body
-        tall = body is VAN
-        flank = side(colour, tall=tall)
-        # The flank is painted with its front to the left. The far end of a left flank is on the
-        # left, of a right flank on the right; and it is the front of what drives away.
-        away = facing == "away"
-        self._left_flank = Sprite(*(flank if away else mirrored(flank)))
-        self._right_flank = Sprite(*(mirrored(flank) if away else flank))
-        if facing == "away":
-            self._ends = {
-                lights: Sprite(*rear(colour, lights, tall=tall))
-                for lights in ("off", "brake", "hazard")
-            }
-        else:
-            self._ends = {"off": Sprite(*front(colour, tall=tall))}
-        self._cabin = None if facing == "away" else Sprite(*front_cabin(colour, tall=tall))
-        self._bonnet_metres = 0.35 if tall else 1.0
-        self._shadow = Sprite(*shadow())
+        self._colour, self._facing, self._tall = colour, facing, body is VAN
+        self._bonnet_metres = 0.35 if self._tall else 1.0
 
     def draw(
         self,
@@ -78,14 +64,23 @@ class Vehicle:
         half = self.body.width_metres / 2
         left, right = across_metres - half, across_metres + half
         if view.across_metres < left:
-            self._draw_side(canvas, view, left, 1.0, near, far, self._left_flank, air)
+            self._draw_side(canvas, view, left, 1.0, near, far, self._flank(left=True), air)
         elif view.across_metres > right:
-            self._draw_side(canvas, view, right, -1.0, near, far, self._right_flank, air)
+            self._draw_side(canvas, view, right, -1.0, near, far, self._flank(left=False), air)
         windscreen = ahead_metres + self._bonnet_metres
-        if self._cabin and windscreen >= NEAREST_METRES:
-            self._draw_end(canvas, view, self._cabin, across_metres, windscreen)
+        towards = self._facing == "towards"
+        if towards and windscreen >= NEAREST_METRES:
+            cabin = _cabin_sprite(self._colour, self._tall)
+            self._draw_end(canvas, view, cabin, across_metres, windscreen)
         if ahead_metres >= NEAREST_METRES:
-            self._draw_end(canvas, view, self._ends[lights], across_metres, ahead_metres)
+            seen = None if towards else lights
+            end = _end_sprite(self._colour, seen, self._tall)
+            self._draw_end(canvas, view, end, across_metres, ahead_metres)
+
+    def _flank(self, *, left: bool) -> Sprite:
+        """The flank is painted with its front to the left. The far end of a left flank is on the
+        left, of a right flank on the right; and it is the front of what drives away."""
+        return _flank_sprite(self._colour, self._tall, left != (self._facing == "away"))
 
     def _draw_end(
         self, canvas: Canvas, view: View, end: Sprite, across_metres: float, ahead_metres: float
@@ -132,4 +127,30 @@ class Vehicle:
             (view.column(across_metres + half, near), view.row(0.0, near)),
             (view.column(across_metres - half - 0.25, near), view.row(0.0, near)),
         ]
-        self._shadow.warp(canvas, np.array(corners, np.float32), haze(near))
+        _shadow_sprite().warp(canvas, np.array(corners, np.float32), haze(near))
+
+
+# Painted when first seen, and once a process: a scene shows few of them, and scenes share them.
+
+
+@cache
+def _end_sprite(colour: Colour, lights: Lights | None, tall: bool) -> Sprite:
+    """Rear with its lights; without any, the front."""
+    painting = front(colour, tall=tall) if lights is None else rear(colour, lights, tall=tall)
+    return Sprite(*painting)
+
+
+@cache
+def _cabin_sprite(colour: Colour, tall: bool) -> Sprite:
+    return Sprite(*front_cabin(colour, tall=tall))
+
+
+@cache
+def _flank_sprite(colour: Colour, tall: bool, turned: bool) -> Sprite:
+    flank = side(colour, tall=tall)
+    return Sprite(*(mirrored(flank) if turned else flank))
+
+
+@cache
+def _shadow_sprite() -> Sprite:
+    return Sprite(*shadow())

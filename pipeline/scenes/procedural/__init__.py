@@ -1,0 +1,1 @@
+"""The engine that draws: scenes of prompt words, without a model."""
