@@ -12,8 +12,10 @@ from pydantic import Field, PrivateAttr
 
 from edgewatch.config.cameras import CameraSettings
 from edgewatch.config.checking import Check
+from edgewatch.config.drill import Drill
 from edgewatch.config.errors import ConfigError
 from edgewatch.config.regions import LARGE_SHARE, Regions, ignored_share
+from edgewatch.config.scenes import Scenes
 from edgewatch.config.sections import (
     DEFAULT_PROMPTS,
     Clips,
@@ -41,7 +43,9 @@ SECTIONS: Mapping[str, type[Section]] = {
     "events": Events,
     "evidence": Evidence,
     "notify": Notify,
+    "drill": Drill,
     "web": Web,
+    "scenes": Scenes,
 }
 
 
@@ -66,6 +70,8 @@ class CameraPlan:
     prompt: str
     ignore: Regions = ()
     """Regions of the picture that are not judged."""
+    scene: str = "fixed"
+    """Whether the camera stands ("fixed") or looks out of a moving vehicle ("driving")."""
 
 
 class Settings(Section):
@@ -78,7 +84,9 @@ class Settings(Section):
     events: Events = Events()
     evidence: Evidence = Evidence()
     notify: Notify = Notify()
+    drill: Drill = Drill()
     web: Web = Web()
+    scenes: Scenes = Scenes()
     cameras: tuple[CameraSettings, ...] = ()
 
     _source: Path | None = PrivateAttr(None)
@@ -175,6 +183,7 @@ class Settings(Section):
                 or DEFAULT_PROMPTS[camera.scene or self.engine.scene]
             ),
             ignore=camera.ignore,
+            scene=camera.scene or self.engine.scene,
         )
 
 

@@ -34,6 +34,9 @@ COMMANDS = {
     "evaluate": "how good engines are on labelled recordings, side by side",
     "calibrate": "make an engine's scores probabilities, and choose its threshold",
     "quantize": "make a smaller checkpoint of a model, and see what it lost",
+    "drill": "rehearse the alarm: an incident into a live camera's clips, through to the broker",
+    "commission": "what would be seen on a camera and what not, without labels; its threshold",
+    "scenes": "synthetic scenes with known truth: stills, clips, and what makes them",
     "verify-install": "versions that do not go together here, each with its cure",
 }
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,9 +14,12 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edgewatch.config.drill import DrillKind
 from edgewatch.daemon.reports import Reports
 from edgewatch.pipeline.clock import Clock, SystemClock
-from edgewatch.pipeline.errors import StoreError
+from edgewatch.pipeline.drill.drills import Stage
+from edgewatch.pipeline.drill.result import encode_result
+from edgewatch.pipeline.errors import DrillRefused, StoreError
 from edgewatch.pipeline.feedback_command import feedback_command
 from edgewatch.pipeline.playlist import Playlist, recording_feed
 from edgewatch.pipeline.recorder import RECORDED, Recorded, Recorder
@@ -40,8 +44,21 @@ class ReplayRequest(BaseModel):
     speed: float | None = Field(default=None, gt=0)
 
 
+class DrillRequest(BaseModel):
+    """A fire drill of one camera."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    camera: str
+    kind: DrillKind | None = None
+    """None: as the settings say."""
+
+
 class ControlSocket:
-    """Serves `GET /status`, `POST /replay` and `POST /feedback` on a socket of mode 0660."""
+    """Serves what commands ask for on a socket of mode 0660.
+
+    `GET /status`, `POST /replay`, `POST /feedback`, `POST /drill`.
+    """
 
     def __init__(
         self, path: Path, pipeline: Pipeline, reports: Reports, clock: Clock | None = None
@@ -57,6 +74,7 @@ class ControlSocket:
         application.router.add_get("/status", self._status)
         application.router.add_post("/replay", self._replay)
         application.router.add_post("/feedback", self._feedback)
+        application.router.add_post("/drill", self._drill)
         # A client that went away wants no answer: its recordings are not judged to their end.
         runner = web.AppRunner(
             application, access_log=None, shutdown_timeout=0.5, handler_cancellation=True
@@ -97,7 +115,7 @@ class ControlSocket:
             return web.json_response({"error": str(error)}, status=400)
         except StoreError as error:
             return web.json_response({"error": str(error)}, status=503)
-        if event is None:
+        if event is None or event.drill:
             return web.json_response({"error": "there is no such event"}, status=404)
         trouble = await self._pipeline.commands.feedback(
             Feedback(
@@ -112,6 +130,35 @@ class ControlSocket:
         if trouble is not None:
             return web.json_response({"error": trouble}, status=503)
         return web.Response(status=204)
+
+    async def _drill(self, request: web.Request) -> web.StreamResponse:
+        """Drill a camera; one JSON line a stage as it is reached, and one of the result.
+
+        First comes a line of what was begun: drill's id and limits. 409 if it may not begin.
+        """
+        drills = self._pipeline.drills
+        try:
+            asked = DrillRequest.model_validate_json(await request.text())
+            if drills is None:
+                raise DrillRefused("this service publishes nothing: there is no alarm to rehearse")
+            ticket = drills.order(asked.camera, asked.kind)
+        except (ValidationError, ValueError) as error:
+            return web.json_response({"error": str(error)}, status=400)
+        except DrillRefused as refusal:
+            return web.json_response({"error": str(refusal)}, status=409)
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        mark, limits = ticket.order.mark, ticket.order.limits
+        begun = {"drill_id": mark.drill_id, "kind": mark.kind, "terms": limits.terms}
+        await response.write(_line({"begun": begun}))
+        async for update in ticket.updates():
+            if isinstance(update, Stage):
+                line = {"stage": update.name, "seconds": round(update.seconds, 3)}
+            else:
+                line = {"result": encode_result(update)}
+            await response.write(_line(line))
+        await response.write_eof()
+        return response
 
     async def _replay(self, request: web.Request) -> web.StreamResponse:
         """Judge recordings beside the live cameras; one JSON line a recording, as it ends."""
@@ -153,3 +200,7 @@ class ControlSocket:
                 yield await done.get()
         finally:
             playlist.cancel()
+
+
+def _line(told: Mapping[str, object]) -> bytes:
+    return json.dumps(told).encode() + b"\n"

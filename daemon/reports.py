@@ -72,7 +72,9 @@ class Reports:
             "clips_per_second": snapshot.clips_per_second,
             "latency_ms": snapshot.latency_ms,
             "queue_depths": {
-                "clips": {watch.camera: watch.waiting_clips for watch in watches},
+                "clips": {
+                    one.camera: one.waiting_clips for one in watches if one.feed.kind != "drill"
+                },
                 "outbox": await pipeline.store.outbox_size(),
             },
             "drops": {
@@ -93,6 +95,7 @@ class Reports:
             "evidence": None if pipeline.evidence is None else pipeline.evidence.figures(),
             "store": {"trouble": store.trouble, "events_waiting": store.events_waiting},
             "notify": {one.name: await self._way(one) for one in self._ways()},
+            "drills": None if pipeline.drills is None else pipeline.drills.figures(),
         }
 
     def _ways(self) -> list[WayStatus]:

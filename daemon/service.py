@@ -230,6 +230,7 @@ def _changed_for_good(old: Settings, new: Settings) -> list[str]:
         ),
         "evidence": (old.evidence, new.evidence),
         "notify": (old.notify, new.notify),
+        "drill": (old.drill, new.drill),
         "web": (old.web, new.web),
     }
     return [name for name, (before, after) in pairs.items() if before != after]

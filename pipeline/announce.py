@@ -10,6 +10,8 @@ import structlog
 from edgewatch.pipeline import messages
 from edgewatch.pipeline.backlog import OutboxMessage
 from edgewatch.pipeline.clock import Clock
+from edgewatch.pipeline.drill.names import camera_of
+from edgewatch.pipeline.errors import DrillLeak
 from edgewatch.pipeline.homeassistant import HomeAssistant
 from edgewatch.pipeline.messages import Topics
 from edgewatch.pipeline.notify.notices import Notices
@@ -139,12 +141,19 @@ class Announcer:
         self._keep(self._topics.stats, payload, qos=0)
 
     def event_messages(self, event: Event) -> tuple[OutboxMessage, ...]:
-        """Return what the outbox must send of an event; nothing if it is only recorded."""
+        """Return what the outbox must send of an event; nothing if it is only recorded.
+
+        Raises DrillLeak for a drill's event on other topics than the drill's, and for any other
+        event there.
+        """
+        if (event.drill is not None) != self._topics.drill:
+            raise DrillLeak(f"event {event.event_id} of {event.camera} is not for these topics")
         if self._speaker is None or event.suppressed_by:
             return ()
         payload = messages.encode(messages.event_payload(event))
-        message = OutboxMessage(event.camera, self._topics.events(event.camera), payload)
-        return (message, *self._notices.messages(event))
+        topic = self._topics.events(camera_of(event.camera))
+        notices = () if event.drill else self._notices.messages(event)
+        return (OutboxMessage(event.camera, topic, payload), *notices)
 
     def removed(self, camera: CameraName) -> None:
         """Take away what was retained of a camera that is gone."""

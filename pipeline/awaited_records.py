@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
+from edgewatch.pipeline.drill.result import DrillResult
 from edgewatch.pipeline.event_rows import EventSearch
 from edgewatch.pipeline.records import Records
 from edgewatch.pipeline.types import (
@@ -159,6 +160,23 @@ class AwaitedRecords(ABC):
         """Return by key the last change of a camera's settings up to a moment."""
         self._write_waiting()
         return await self._call(self._reading().settings_at, camera, at_seconds)
+
+    async def drills(self, camera: str | None = None, limit: int = 20) -> list[DrillResult]:
+        """Return the newest fire drills, newest first."""
+        return await self._call(self._reading().drills, camera, limit)
+
+    async def last_drills(self) -> dict[str, DrillResult]:
+        """Return by camera its newest fire drill."""
+        return await self._call(self._reading().last_drills)
+
+    async def drills_passed(self) -> dict[str, float]:
+        """Return by camera the Unix time at which its newest drill that passed began."""
+        return await self._call(self._reading().drills_passed)
+
+    async def known_since(self, camera: CameraName) -> float | None:
+        """Return the Unix time at which a camera's records begin; None: there are none."""
+        self._write_waiting()
+        return await self._call(self._reading().known_since, camera)
 
     async def cameras(self) -> list[CameraName]:
         """Return the names of all cameras that anything is known of."""

@@ -79,6 +79,15 @@ class Backlog:
                 f"{self._capacity} wait in memory for the database already; free space on its disk"
             )
         self.events[event.event_id] = (event, snapshot)
+        self._queue(messages, now_seconds)
+
+    def send(self, messages: Sequence[OutboxMessage], now_seconds: float) -> None:
+        """Take messages of their own. Raises StoreError if there is no more room."""
+        if messages and len(self.messages) >= self._capacity:
+            raise StoreError(f"{self._capacity} messages wait in memory for the database already")
+        self._queue(messages, now_seconds)
+
+    def _queue(self, messages: Sequence[OutboxMessage], now_seconds: float) -> None:
         for message in messages:
             row = OutboxRow(
                 self._next_row_id,

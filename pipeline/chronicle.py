@@ -12,10 +12,12 @@ from edgewatch.pipeline.announce import Announcer
 from edgewatch.pipeline.backlog import OutboxMessage
 from edgewatch.pipeline.clock import Clock
 from edgewatch.pipeline.coverage import SETTLE_EVERY_MS
-from edgewatch.pipeline.errors import StoreError
+from edgewatch.pipeline.drill.leak import LeakGuard
+from edgewatch.pipeline.errors import DrillLeak, StoreError
 from edgewatch.pipeline.events import interrupted
 from edgewatch.pipeline.kept_settings import KeptSettings
 from edgewatch.pipeline.ledger import Ledger
+from edgewatch.pipeline.messages import Topics
 from edgewatch.pipeline.stats import Stats
 from edgewatch.pipeline.types import (
     CameraName,
@@ -27,7 +29,7 @@ from edgewatch.pipeline.types import (
     SourceInfo,
     Verdict,
 )
-from edgewatch.pipeline.watch import Watch
+from edgewatch.pipeline.watch import FeedKind, Watch
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +70,11 @@ class EvidenceFiles(Protocol):
 
 
 class Chronicle:
-    """Tells everyone concerned; decides nothing. Recordings are not on the ledger."""
+    """Tells everyone concerned; decides nothing. Recordings are not on the ledger.
+
+    Of a fire drill only its events are kept and sent, as a drill's: no verdict, no figure, no
+    second of it stands among those of the camera.
+    """
 
     def __init__(
         self,
@@ -79,7 +85,10 @@ class Chronicle:
         live: Announcer,
         replay: Announcer,
         clock: Clock,
+        drill: Announcer | None = None,
+        guard: LeakGuard | None = None,
     ) -> None:
+        """`drill`: who speaks on the drill's topics; `guard`: stops what would leave them."""
         self.stats = stats
         self.kept: KeptSettings | None = None
         """Remembers what operators set; None where nothing outlives the run."""
@@ -87,7 +96,13 @@ class Chronicle:
         """Who knows where an event's video and thumbnail lie; None: there are none."""
         self._books = books
         self._ledger = ledger
-        self._announcers = {True: live, False: replay}
+        drill = drill or Announcer(None, Topics(drill=True), clock)
+        self._announcers: dict[FeedKind, Announcer] = {
+            "live": live,
+            "recording": replay,
+            "drill": drill,
+        }
+        self._guard = guard
         self._clock = clock
         self._settled_seconds = clock.monotonic_seconds()
         self._read_seconds = (clock.wall_seconds(), clock.monotonic_seconds())
@@ -95,7 +110,7 @@ class Chronicle:
 
     def announcer(self, watch: Watch) -> Announcer:
         """Return who speaks for a watch on MQTT."""
-        return self._announcers[watch.feed.live]
+        return self._announcers[watch.feed.kind]
 
     def begin(self, watch: Watch) -> None:
         """Open the books of a watch, as an operator left it."""
@@ -115,7 +130,8 @@ class Chronicle:
                 self.kept.forget(watch.camera)
             self._ledger.unwatch(watch.camera, self._now_ms())
             self.stats.forget(watch.camera)
-        self.announcer(watch).removed(watch.camera)
+        if watch.feed.kind != "drill":
+            self.announcer(watch).removed(watch.camera)
         for observer in watch.observers:
             observer.on_end(watch.camera, watch.error)
 
@@ -159,13 +175,17 @@ class Chronicle:
                 detail=health.detail,
             )
             self._ledger.watch(watch.camera, self._now_ms(), _coverage_of(health))
-        self.announcer(watch).state(watch.policy.state)
-        self.announcer(watch).health(health)
+        if watch.feed.kind != "drill":
+            self.announcer(watch).state(watch.policy.state)
+            self.announcer(watch).health(health)
         for observer in watch.observers:
             observer.on_health(health)
 
     def verdict(self, watch: Watch, clip: Clip, verdict: Verdict) -> None:
         """Write down a verdict."""
+        if watch.feed.kind == "drill":
+            self._rehearsed(watch, clip, verdict)
+            return
         self.stats.judged(
             verdict.latency_ms,
             self._clock.monotonic_seconds(),
@@ -189,8 +209,25 @@ class Chronicle:
         for observer in watch.observers:
             observer.on_verdict(clip, verdict)
 
+    def _rehearsed(self, watch: Watch, clip: Clip, verdict: Verdict) -> None:
+        self.stats.drill_clips += 1
+        log.info(
+            "drill clip judged",
+            camera=watch.camera,
+            score=round(verdict.score, 3),
+            threshold=verdict.threshold,
+            latency_ms=round(verdict.latency_ms),
+        )
+        for observer in watch.observers:
+            observer.on_verdict(clip, verdict)
+
     def dropped(self, watch: Watch, clip: Clip, reason: Coverage) -> None:
         """Write down that a clip is not judged."""
+        for observer in watch.observers:
+            observer.on_dropped(clip, reason)
+        if watch.feed.kind == "drill":
+            log.warning("drill clip dropped", camera=watch.camera, reason=reason)
+            return
         self.stats.dropped(reason)
         log.warning("clip dropped", camera=watch.camera, clip_id=clip.clip_id, reason=reason)
         if watch.feed.live:
@@ -213,14 +250,19 @@ class Chronicle:
 
     async def events(self, watch: Watch, events: Sequence[Event]) -> None:
         """Save events with what is to be sent of them. The caller holds `watch.recording`."""
-        announcer = self.announcer(watch)
         for event in map(self._with_files, events):
-            await self._save_event(event, announcer.event_messages(event))
-            self.stats.event(event)
+            for observer in watch.observers:
+                observer.on_step(event)
+            saved = await self._save_event(event, self._messages(watch.feed.kind, event))
+            if watch.feed.kind != "drill":
+                self.stats.event(event)
+            elif not saved:
+                continue
             self._log_event(event)
             for observer in watch.observers:
                 observer.on_event(event)
-        announcer.state(watch.policy.state)
+        if watch.feed.kind != "drill":
+            self.announcer(watch).state(watch.policy.state)
 
     async def end_interrupted(self) -> None:
         """Give every event that was open when the last process died its end."""
@@ -228,7 +270,8 @@ class Chronicle:
             verdicts = await self._books.verdicts(event.camera, event.start_seconds, float("inf"))
             last = max((one.end_seconds for one in verdicts if one.anomalous), default=None)
             end = self._with_files(interrupted(event, last))
-            await self._save_event(end, self._announcers[not event.replay].event_messages(end))
+            kind: FeedKind = "recording" if event.replay else "drill" if event.drill else "live"
+            await self._save_event(end, self._messages(kind, end))
             self._log_event(end)
 
     async def settle(self) -> None:
@@ -243,13 +286,29 @@ class Chronicle:
         """Save the ledger to its end."""
         await self._save(self._ledger.close(self._now_ms()))
 
+    def _messages(self, kind: FeedKind, event: Event) -> list[OutboxMessage]:
+        """Return what is to be sent of an event; nothing that would leave the drill's topics."""
+        try:
+            messages = self._announcers[kind].event_messages(event)
+        except DrillLeak as error:
+            if self._guard:
+                self._guard.leaked(event_id=event.event_id, reason=str(error))
+            return []
+        guard = self._guard
+        return [
+            one
+            for one in messages
+            if guard is None or guard.lets_pass(one.topic, one.payload, one.channel)
+        ]
+
     def _with_files(self, event: Event) -> Event:
-        if self.evidence is None:
+        if self.evidence is None or event.drill is not None:
             return event
         video, thumbnail = self.evidence.files_of(event)
         return replace(event, video=video, thumbnail=thumbnail)
 
-    async def _save_event(self, event: Event, messages: Sequence[OutboxMessage]) -> None:
+    async def _save_event(self, event: Event, messages: Sequence[OutboxMessage]) -> bool:
+        """Keep an event; False if neither disk nor memory took it."""
         try:
             await self._books.save_event(event, messages)
         except StoreError as error:
@@ -259,6 +318,8 @@ class Chronicle:
             log.error(
                 "event not stored", camera=event.camera, event_id=event.event_id, reason=str(error)
             )
+            return False
+        return True
 
     async def _save(self, intervals: Sequence[Interval]) -> None:
         if not intervals:
@@ -281,6 +342,15 @@ class Chronicle:
 
     @staticmethod
     def _log_event(event: Event) -> None:
+        if event.drill is not None:
+            log.info(
+                "drill event",
+                camera=event.camera,
+                event_id=event.event_id,
+                type=event.type,
+                drill_id=event.drill.drill_id,
+            )
+            return
         say = log.warning if event.type == "new" else log.info
         say(
             _EVENT_PHRASES[event.type],

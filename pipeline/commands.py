@@ -104,7 +104,7 @@ class Commands:
         """Keep what a person says of an event; returns why it was not kept, None if it was."""
         try:
             event = await self._books.event(feedback.event_id)
-            if event is None or event.camera != feedback.camera:
+            if event is None or event.drill or event.camera != feedback.camera:
                 return f"feedback: camera {feedback.camera} has no event {feedback.event_id}"
             await self._books.set_feedback(feedback)
         except StoreError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgewatch.pipeline.errors import StoreError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _APPLICATION_ID = 0x45645774
 """Says in the file's header whose database it is ("EdWt")."""
 _MODE = 0o640
@@ -77,6 +77,12 @@ _UPGRADES = {
             detail TEXT NOT NULL, folder TEXT NOT NULL, size_bytes INTEGER NOT NULL,
             created_seconds REAL NOT NULL, protected INTEGER NOT NULL)""",
         "CREATE INDEX evidence_by_age ON evidence (created_seconds)",
+    ),
+    4: (
+        """CREATE TABLE drills (
+            drill_id TEXT PRIMARY KEY, camera TEXT NOT NULL, started_seconds REAL NOT NULL,
+            passed INTEGER NOT NULL, result TEXT NOT NULL)""",
+        "CREATE INDEX drills_by_camera ON drills (camera, started_seconds)",
     ),
 }
 """What leads from each version's schema to the next; `_SCHEMA` is version 1."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from edgewatch.pipeline.drill.names import camera_of
 from edgewatch.pipeline.messages import SCHEMA, Topics
+from edgewatch.pipeline.types import CameraName
 
 EXPIRY_SECONDS: Final = {
     "verdict": 60,
@@ -16,6 +18,7 @@ EXPIRY_SECONDS: Final = {
     "coverage": 86_400,
     "events": 7 * 86_400,
 }
+DRILL_EXPIRY_SECONDS: Final = {"events": 3600}
 """How long a message is worth delivering, by kind. States and settings hold until the next one."""
 
 
@@ -33,7 +36,9 @@ class Envelope:
 
 def envelope_of(topics: Topics, topic: str) -> Envelope:
     """Return the envelope of what is published on a topic, ours or Home Assistant's."""
-    kind, camera = topics.kind_of(topic)
+    kind, name = topics.kind_of(topic)
+    camera = camera_of(CameraName(name))
+    drill = camera != name
     if kind == "status":
         return Envelope("text/plain", text=True)
     if not kind:
@@ -43,9 +48,9 @@ def envelope_of(topics: Topics, topic: str) -> Envelope:
         ("type", kind),
         *([("camera", camera)] if camera else []),
         *([("replay", "true")] if topics.replay else []),
+        *([("drill", "true")] if drill else []),
     )
     if kind == "thumbnail":
         return Envelope("image/jpeg", text=False, user=user)
-    return Envelope(
-        "application/json", text=True, expiry_seconds=EXPIRY_SECONDS.get(kind), user=user
-    )
+    expiry_seconds = (DRILL_EXPIRY_SECONDS if drill else EXPIRY_SECONDS).get(kind)
+    return Envelope("application/json", text=True, expiry_seconds=expiry_seconds, user=user)

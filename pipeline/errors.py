@@ -93,6 +93,14 @@ class BrokerUnavailable(EdgewatchError):
     """The embedded broker could not start (its port is taken, most likely)."""
 
 
+class DrillRefused(EdgewatchError):
+    """A fire drill may not begin now; the text says why and what to do."""
+
+
+class DrillLeak(EdgewatchError):
+    """A fire drill's message was about to go where real alerts go, or the other way round."""
+
+
 class SceneError(EdgewatchError):
     """A scene was not made; the text ends with the cure."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from edgewatch.pipeline.types import CameraName, Event
+from edgewatch.pipeline.types import CameraName, DrillMark, Event
 
 FeedbackFilter = Literal["true", "false", "none", "any"]
 """Only events found right, found false, without an answer, or with one."""
@@ -20,6 +20,10 @@ SAVE = (
     "(event_id, camera, start_seconds, end_seconds, change, snapshot, suppressed) "
     "VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
+
+SENT, RECORDED, DRILLED = 0, 1, 2
+"""What `suppressed` holds: an alert; one that was recorded and not sent; a fire drill's event,
+which is in no list, count or search of events. It stands there as every index has it."""
 
 Query = tuple[str, dict[str, object]]
 """A statement and its values."""
@@ -41,7 +45,7 @@ def event_row(event: Event, snapshot: str, change: int) -> tuple[object, ...]:
         event.end_seconds,
         change,
         snapshot,
-        event.suppressed_by is not None,
+        DRILLED if event.drill else RECORDED if event.suppressed_by else SENT,
     )
 
 
@@ -52,7 +56,10 @@ def encode_event(event: Event) -> str:
 
 def decode_event(snapshot: str) -> Event:
     """Return the event that `encode_event` wrote."""
-    return Event(**json.loads(snapshot))
+    values = json.loads(snapshot)
+    if values.get("drill"):
+        values["drill"] = DrillMark(**values["drill"])
+    return Event(**values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +127,8 @@ class EventSearch:
             conditions.append("start_seconds >= :since")
         if self.until_seconds is not None:
             conditions.append("start_seconds < :until")
-        if self.suppressed is not None:
-            conditions.append("suppressed = :suppressed")
+        wanted = "= :suppressed" if self.suppressed is not None else f"< {DRILLED}"
+        conditions.append(f"suppressed {wanted}")
         if self.feedback is not None:
             conditions.append(_FEEDBACK[self.feedback])
         return conditions
@@ -138,10 +145,18 @@ class EventSearch:
 
 
 def overlapping(
-    camera: CameraName | None, since_seconds: float | None, until_seconds: float | None, limit: int
+    camera: CameraName | None,
+    since_seconds: float | None,
+    until_seconds: float | None,
+    limit: int,
+    *,
+    drills: bool = False,
 ) -> Query:
-    """Return the query of the newest events going on within [since, until), newest first."""
-    conditions = []
+    """Return the query of the newest events going on within [since, until), newest first.
+
+    `drills`: those of fire drills instead of all others.
+    """
+    conditions = [_told(drills)]
     if camera is not None:
         conditions.append("camera = :camera")
     if since_seconds is not None:
@@ -168,10 +183,23 @@ def with_prefix(prefix: str, limit: int) -> tuple[str, Sequence[object]]:
     """Return the query of the events whose id begins so, in order of their ids."""
     # Ids are ASCII: the highest code point ends the range of all that begin with the prefix
     return (
-        "SELECT snapshot FROM events WHERE event_id >= ? AND event_id < ? ORDER BY event_id "
-        "LIMIT ?",
+        "SELECT snapshot FROM events WHERE event_id >= ? AND event_id < ? "
+        f"AND {_told(drills=False)} ORDER BY event_id LIMIT ?",
         (prefix, prefix + "\U0010ffff", limit),
     )
+
+
+def changed(after_change: int, limit: int, *, drills: bool = False) -> tuple[str, Sequence[object]]:
+    """Return the query of (change, snapshot) of what changed after that, in order of change."""
+    return (
+        f"SELECT change, snapshot FROM events WHERE change > ? AND {_told(drills)} "
+        "ORDER BY change LIMIT ?",
+        (after_change, limit),
+    )
+
+
+def _told(drills: bool) -> str:
+    return f"suppressed {'=' if drills else '<'} {DRILLED}"
 
 
 def _where(conditions: Sequence[str]) -> str:

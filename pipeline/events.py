@@ -11,6 +11,7 @@ from edgewatch.pipeline.ids import uuid7
 from edgewatch.pipeline.types import (
     CameraName,
     CameraState,
+    DrillMark,
     EndedBy,
     Event,
     EventType,
@@ -70,11 +71,13 @@ class EventPolicy:
         now_seconds: float,
         new_id: NewId = uuid7,
         replay: bool = False,
+        drill: DrillMark | None = None,
     ) -> None:
         self._camera = camera
         self._rules = rules
         self._new_id = new_id
         self._replay = replay
+        self._drill = drill
         self._recent: deque[Verdict] = deque(maxlen=rules.open_within)
         self._open: _Incident | None = None
         self._last_verdict_seconds: float | None = None
@@ -172,6 +175,7 @@ class EventPolicy:
             engine=verdict.engine,
             suppressed_by=self._suppression(verdict.end_seconds),
             replay=self._replay,
+            drill=self._drill,
         )
         self._recent.clear()
         end_seconds = verdict.end_seconds

@@ -18,7 +18,7 @@ from edgewatch.pipeline.roster import Roster, lost_events
 from edgewatch.pipeline.scheduler import Scheduler, Waiting
 from edgewatch.pipeline.types import Answer, CameraName, Clip, EndedBy
 from edgewatch.pipeline.verdicts import verdict_of
-from edgewatch.pipeline.watch import Feed, Observer, OpenCamera, Watch
+from edgewatch.pipeline.watch import Feed, FeedKind, Observer, OpenCamera, Watch
 from edgewatch.pipeline.words import Words
 
 log = structlog.get_logger(__name__)
@@ -56,8 +56,8 @@ class Flow:
         self._progress_seconds = clock.monotonic_seconds()
         self._words = Words(judge=judge, chronicle=chronicle, wanted=words)
         self._tasks: asyncio.TaskGroup | None = None
-        self._settling: dict[bool, asyncio.Task[None]] = {}
-        """By whether they are live: takes the last batch's answers, while the engine has the next.
+        self._settling: dict[FeedKind, asyncio.Task[None]] = {}
+        """By what they are: takes the last batch's answers, while the engine has the next.
         Of recordings there is no next one meanwhile, as they may have to wait for words."""
         self._roster = Roster(
             chronicle=chronicle,
@@ -100,6 +100,13 @@ class Flow:
         watch.policy.snooze(watch.snoozed_until_seconds)
         self._roster.refresh(watch)
 
+    def dismiss(self, camera: CameraName) -> None:
+        """Stop watching a camera, unjudged clips and all; does not wait for its end."""
+        watch = self._roster[camera]
+        self._roster.remove(watch)
+        while watch.mailbox is not None and watch.mailbox.take() is not None:
+            pass
+
     def stop(self) -> None:
         """End every stream; `run` returns when what was handed over has been judged."""
         self._stopping.set()
@@ -119,6 +126,11 @@ class Flow:
         except TimeoutError:
             return False
         return True
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called, or all feeds are through."""
+        return self._stopping.is_set()
 
     @property
     def stuck_seconds(self) -> float:
@@ -166,7 +178,7 @@ class Flow:
                 await self._judge_batch(batch)
             self._progress_seconds = self._clock.monotonic_seconds()
             for watch in self._roster.ended():
-                if not self._is_settling(live=watch.feed.live):
+                if not self._is_settling(watch.feed.kind):
                     await self._finish(watch)
             if self._roster.idle and (self._stopping.is_set() or self._idle_ends):
                 return
@@ -185,25 +197,25 @@ class Flow:
 
     def _waiting(self) -> list[Waiting]:
         return [
-            Waiting(watch.camera, clips, watch.feed.live)
+            Waiting(watch.camera, clips, watch.feed.live, drill=watch.feed.kind == "drill")
             for watch in self._roster
             if (clips := watch.waiting_clips)
-            and (watch.feed.live or not self._is_settling(live=False))
+            and (watch.feed.kind != "recording" or not self._is_settling("recording"))
         ]
 
-    def _is_settling(self, *, live: bool) -> bool:
-        return live in self._settling and not self._settling[live].done()
+    def _is_settling(self, kind: FeedKind) -> bool:
+        return kind in self._settling and not self._settling[kind].done()
 
     async def _judge_batch(self, batch: Sequence[tuple[Watch, Clip]]) -> None:
         answers = await self._judge.judge([clip for _, clip in batch])
         self._progress_seconds = self._clock.monotonic_seconds()
-        live = batch[0][0].feed.live
-        if live in self._settling:
-            await self._settling[live]  # verdicts in order; most often it was done long ago
+        kind = batch[0][0].feed.kind
+        if kind in self._settling:
+            await self._settling[kind]  # verdicts in order; most often it was done long ago
         assert self._tasks is not None
         settling = self._tasks.create_task(self._settle(batch, answers), name="settle")
         settling.add_done_callback(self._settled)
-        self._settling[live] = settling
+        self._settling[kind] = settling
 
     def _settled(self, _: asyncio.Task[None]) -> None:
         self._progress_seconds = self._clock.monotonic_seconds()
@@ -236,13 +248,14 @@ class Flow:
         async with watch.recording:
             events = watch.policy.judge(verdict)
             await self._chronicle.events(watch, events)
-        await self._words.consider(watch, clip, verdict)
+        if watch.feed.kind != "drill":  # an alert waits for no words: neither does a drill
+            await self._words.consider(watch, clip, verdict)
 
     def _give_up(self, watch: Watch, clip: Clip, why: str) -> None:
         """Leave a clip unjudged because of the engine; a recording is then incomplete."""
         log.error("clip not judged", camera=watch.camera, clip_id=clip.clip_id, reason=why)
         self._chronicle.dropped(watch, clip, "engine_down")
-        if not watch.feed.live:
+        if watch.feed.kind == "recording":
             watch.error = EngineFailed(f"clip {clip.clip_id} was not judged: {why}")
 
     def _drop(self, watch: Watch, clip: Clip) -> None:
@@ -252,7 +265,8 @@ class Flow:
 
     async def _finish(self, watch: Watch) -> None:
         """Close the books of a thread that has ended and whose clips are all judged."""
-        off = watch.removed or watch.off_reason(datetime.now()) is not None
+        removed = watch.removed and watch.feed.kind != "drill"  # that is how a drill ends
+        off = removed or watch.off_reason(datetime.now()) is not None
         ended_by: EndedBy = "disabled" if off else "stream_ended"
         async with watch.recording:
             events = watch.policy.lose(self._clock.wall_seconds(), ended_by)

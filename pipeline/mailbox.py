@@ -40,6 +40,8 @@ class Mailbox(Generic[T]):
         self._items: deque[T] = deque()
         self._room = threading.Condition()
         self._closed = False
+        self.tap: Callable[[T], None] | None = None
+        """Told of each item once it is in, on the producer's thread; must be quick."""
 
     def offer(self, item: T) -> bool:
         """Hand over an item; False if the mailbox is closed and the item was not taken.
@@ -58,6 +60,8 @@ class Mailbox(Generic[T]):
         if dropped is not None:
             self._on_drop(dropped)
         self._on_change()
+        if (tap := self.tap) is not None:
+            tap(item)
         return True
 
     def close(self) -> None:

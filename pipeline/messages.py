@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, get_args
 
-from edgewatch.pipeline.types import CameraState, Coverage, Event, Evidence, Health, Verdict
+from edgewatch.pipeline.drill.names import camera_of
+from edgewatch.pipeline.types import (
+    CameraState,
+    Coverage,
+    DrillMark,
+    Event,
+    Evidence,
+    Health,
+    Verdict,
+)
 
 SCHEMA: Final = 1
 """Version of every payload; it changes when a consumer that follows the old one would break."""
@@ -36,11 +45,12 @@ _COMMAND_TOPIC = re.compile(r"(?P<camera>[a-z0-9_-]+)/set/(?P<key>[a-z][a-z0-9_]
 class Topics:
     """The topics below one base; with `replay` the camera topics move below `<base>/replay`.
 
-    Raises ValueError if `base` cannot begin a topic.
+    With `drill` they move below `<base>/drill`. Raises ValueError if `base` cannot begin a topic.
     """
 
     base: str = "edgewatch"
     replay: bool = False
+    drill: bool = False
     _root: str = field(init=False, repr=False)
     """What stands before the camera's name."""
 
@@ -51,7 +61,8 @@ class Topics:
             )
         if self.base.startswith("$"):
             raise ValueError(f"base topic {self.base!r} must not begin with $: brokers keep those")
-        object.__setattr__(self, "_root", f"{self.base}/replay" if self.replay else self.base)
+        root = f"{self.base}/replay" if self.replay else self.base
+        object.__setattr__(self, "_root", f"{self.base}/drill" if self.drill else root)
 
     @property
     def status(self) -> str:
@@ -91,14 +102,20 @@ class Topics:
         """The picture of the last event, as JPEG."""
         return f"{self._root}/{camera}/thumbnail"
 
+    def drill_result(self, camera: str) -> str:
+        """What came of a camera's last fire drill."""
+        return f"{self.base}/drill/{camera}/result"
+
     def retained_of(self, camera: str) -> tuple[str, ...]:
         """Every topic on which the broker may keep something of a camera."""
+        live = not (self.replay or self.drill)
         return (
             self.state(camera),
             self.health(camera),
             self.coverage(camera),
             self.settings(camera),
             self.thumbnail(camera),
+            *((self.drill_result(camera),) if live else ()),
         )
 
     def kind_of(self, topic: str) -> tuple[str, str]:
@@ -185,12 +202,12 @@ def verdict_payload(verdict: Verdict) -> Payload:
 
 
 def event_payload(event: Event) -> Payload:
-    """Return the payload of one step of an event."""
+    """Return the payload of one step of an event, marked if it is a fire drill's."""
     return {
         "schema": SCHEMA,
         "event_id": event.event_id,
         "type": event.type,
-        "camera": event.camera,
+        "camera": camera_of(event.camera),
         "label": "Anomaly",
         "score": event.score,
         "peak_score": event.peak_score,
@@ -204,6 +221,7 @@ def event_payload(event: Event) -> Payload:
         "ended_by": event.ended_by,
         "replay": event.replay,
         "revision": event.revision,
+        **_drill(event.drill),
     }
 
 
@@ -335,6 +353,12 @@ def _reason(evidence: Evidence) -> Payload:
 
 def _iso_or_none(seconds: float | None) -> str | None:
     return None if seconds is None else iso_utc(seconds)
+
+
+def _drill(mark: DrillMark | None) -> Payload:
+    if mark is None:
+        return {}
+    return {"drill": True, "drill_id": mark.drill_id, "nonce": mark.nonce, "kind": mark.kind}
 
 
 def _replay(replay: bool) -> Payload:

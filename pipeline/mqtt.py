@@ -14,6 +14,7 @@ import aiomqtt
 import structlog
 
 from edgewatch.pipeline.clock import Clock
+from edgewatch.pipeline.drill.leak import LeakGuard
 from edgewatch.pipeline.envelope import envelope_of
 from edgewatch.pipeline.errors import DeliveryError, StoreError
 from edgewatch.pipeline.messages import OFFLINE, ONLINE, Topics
@@ -86,6 +87,7 @@ class Publisher:
         on_bad_command: Callable[[str, str, str], object] = lambda *_: None,
         reminder: Reminder | None = None,
         version: Wanted = "3.1.1",
+        guard: LeakGuard | None = None,
         clock: Clock,
         backoff: Backoff | None = None,
         draw: Callable[[], float] = random.random,
@@ -94,7 +96,8 @@ class Publisher:
         self._topics = topics
         self._retains = not topics.replay
         self._client_id = client_id
-        self._drain = Drain(outbox)
+        self._guard = guard
+        self._drain = Drain(outbox, guard)
         self._reminder = reminder
         self._version = VersionChoice(version)
         self._clock = clock
@@ -129,9 +132,14 @@ class Publisher:
 
     # What the flow calls
 
+    def listen(self, on_acknowledged: Callable[[str, bytes], None]) -> None:
+        """Have (topic, payload) of each message of the outbox told once the broker has it."""
+        self._drain.on_acknowledged = on_acknowledged
+
     def retain(self, topic: str, payload: bytes, *, qos: int = 1) -> None:
         """Keep the topic's newest message at the broker: sent now and on each new connection."""
-        self.board.put(topic, payload, qos=qos)
+        if self._may_go(topic, payload):
+            self.board.put(topic, payload, qos=qos)
 
     def forget(self, topic: str) -> None:
         """Make the broker forget what it keeps for a topic, if need be once it is back."""
@@ -139,6 +147,8 @@ class Publisher:
 
     def send(self, topic: str, payload: bytes) -> None:
         """Send once, QoS 0; dropped and counted while there is no connection."""
+        if not self._may_go(topic, payload):
+            return
         if not self._connected:
             self._dropped_away += 1
             return
@@ -180,6 +190,9 @@ class Publisher:
         self._drain_seconds = drain_seconds
         self._stopping.set()
         await self._ended.wait()
+
+    def _may_go(self, topic: str, payload: bytes) -> bool:
+        return self._guard is None or self._guard.lets_pass(topic, payload)
 
     # The life of the connection
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Protocol
 
 import structlog
 
+from edgewatch.pipeline.drill.leak import LeakGuard
 from edgewatch.pipeline.errors import StoreError
 from edgewatch.pipeline.mqtt_client import BrokerClient
 from edgewatch.pipeline.mqtt_link import MAX_IN_FLIGHT, publish
@@ -56,9 +57,12 @@ class Drain:
     connection broke in between) is remembered, and not sent again.
     """
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, guard: LeakGuard | None = None) -> None:
         self.published = 0
         """Rows the broker acknowledged."""
+        self.on_acknowledged: Callable[[str, bytes], None] = lambda topic, payload: None
+        """Told of each row that the broker has."""
+        self._guard = guard
         self._outbox = outbox
         self._lock = asyncio.Lock()
         self._acknowledged: list[int] = []
@@ -95,7 +99,10 @@ class Drain:
         window = asyncio.Semaphore(MAX_IN_FLIGHT)
 
         async def send(row: OutboxRow) -> None:
-            await publish(client, row.topic, row.payload, qos=1)
+            # What the guard stops never goes out: it counts as dealt with, and is deleted.
+            if self._guard is None or self._guard.lets_pass(row.topic, row.payload):
+                await publish(client, row.topic, row.payload, qos=1)
+                self.on_acknowledged(row.topic, row.payload)
             waiting.discard(row.row_id)
             window.release()
 

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from edgewatch.pipeline import (
     coverage_rows,
+    drill_rows,
     event_rows,
     evidence_rows,
     feedback_rows,
@@ -19,6 +20,8 @@ from edgewatch.pipeline import (
 )
 from edgewatch.pipeline.coverage import Span
 from edgewatch.pipeline.database import Database
+from edgewatch.pipeline.drill.names import camera_of
+from edgewatch.pipeline.drill.result import DrillResult
 from edgewatch.pipeline.errors import StoreError
 from edgewatch.pipeline.event_rows import EventSearch, decode_event
 from edgewatch.pipeline.timeline import Grid
@@ -108,12 +111,15 @@ class Records:
         camera: CameraName | None = None,
         since_seconds: float | None = None,
         limit: int = 1000,
+        *,
+        drills: bool = False,
     ) -> list[Event]:
         """Return the newest events that were going on at or after `since`, newest last.
 
-        None stands for every camera, and for all of time.
+        None stands for every camera, and for all of time. `drills`: the events of fire drills
+        instead of all others, as in the next two.
         """
-        return self.events_between(camera, since_seconds, None, limit)
+        return self.events_between(camera, since_seconds, None, limit, drills=drills)
 
     def events_between(
         self,
@@ -121,9 +127,12 @@ class Records:
         since_seconds: float | None,
         until_seconds: float | None,
         limit: int = 1000,
+        *,
+        drills: bool = False,
     ) -> list[Event]:
         """Return the newest events that were going on within [since, until), newest last."""
-        rows = self._rows(*event_rows.overlapping(camera, since_seconds, until_seconds, limit))
+        found = event_rows.overlapping(camera, since_seconds, until_seconds, limit, drills=drills)
+        rows = self._rows(*found)
         return [decode_event(snapshot) for (snapshot,) in reversed(rows)]
 
     def events_page(
@@ -161,24 +170,23 @@ class Records:
         """Return the number of the newest change of any event; 0 if there never was one."""
         return int(self._rows("SELECT latest FROM changes")[0][0])
 
-    def events_changed(self, after_change: int, limit: int = 1000) -> list[tuple[int, Event]]:
+    def events_changed(
+        self, after_change: int, limit: int = 1000, *, drills: bool = False
+    ) -> list[tuple[int, Event]]:
         """Return (change, event) of the events changed after that one, in order of their change.
 
         Poll with the last number returned. An event that changed several times in between comes
         once, as it is now. Numbers only grow.
         """
-        rows = self._rows(
-            "SELECT change, snapshot FROM events WHERE change > ? ORDER BY change LIMIT ?",
-            (after_change, limit),
-        )
+        rows = self._rows(*event_rows.changed(after_change, limit, drills=drills))
         return [(change, decode_event(snapshot)) for change, snapshot in rows]
 
     def cameras(self) -> list[CameraName]:
-        """Return the names of all cameras that anything is known of, sorted."""
+        """Return the names of all cameras that anything is known of, sorted; no drill's shadow."""
         names: set[CameraName] = set()
         for table in ("verdicts", "coverage", "events"):
             names.update(name for (name,) in self._rows(_NAMES.format(table=table)))
-        return sorted(names)
+        return sorted(name for name in names if camera_of(name) == name)
 
     # -- scores ------------------------------------------------------------------------------
 
@@ -277,6 +285,20 @@ class Records:
         """Return by key the last change of a camera's settings up to a moment."""
         rows = self._rows(setting_rows.IN_FORCE, {"camera": camera, "at": at_seconds})
         return {change.key: change for change in map(setting_rows.change_of, rows)}
+
+    def drills(self, camera: str | None = None, limit: int = 20) -> list[DrillResult]:
+        """Return the newest fire drills, newest first; None: of every camera."""
+        rows = self._rows(drill_rows.NEWEST, {"camera": camera, "limit": limit})
+        return [drill_rows.result_of(text) for (text,) in rows]
+
+    def last_drills(self) -> dict[str, DrillResult]:
+        """Return by camera its newest fire drill."""
+        found = [drill_rows.result_of(text) for (text,) in self._rows(drill_rows.LATEST)]
+        return {one.camera: one for one in found}
+
+    def drills_passed(self) -> dict[str, float]:
+        """Return by camera the Unix time at which its newest drill that passed began."""
+        return dict(self._rows(drill_rows.PASSED))
 
     def setting(self, key: str) -> str | None:
         """Return what an operator set at run time, or None."""

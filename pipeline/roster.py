@@ -15,6 +15,7 @@ from edgewatch.pipeline.ids import uuid7
 from edgewatch.pipeline.mailbox import Mailbox
 from edgewatch.pipeline.types import CameraName, Clip, Coverage, Event, Health, SourceInfo
 from edgewatch.pipeline.watch import (
+    DRILL_CLIPS,
     LIVE_CLIPS,
     REPLAY_CLIPS,
     Feed,
@@ -150,10 +151,10 @@ class Roster:
 
     def _start(self, watch: Watch) -> None:
         loop = asyncio.get_running_loop()
-        live = watch.feed.live
+        capacity = {"live": LIVE_CLIPS, "drill": DRILL_CLIPS, "recording": REPLAY_CLIPS}
         mailbox: Mailbox[Clip] = Mailbox(
-            capacity=LIVE_CLIPS if live else REPLAY_CLIPS,
-            when_full="drop_oldest" if live else "wait",
+            capacity=capacity[watch.feed.kind],
+            when_full="wait" if watch.feed.kind == "recording" else "drop_oldest",
             on_change=lambda: _call_in(loop, self._on_change),
             on_drop=lambda clip: _call_in(loop, partial(self._on_drop, watch, clip)),
         )
@@ -165,9 +166,11 @@ class Roster:
                 loop, partial(self._chronicle.unjudged, watch, start, end, why)
             ),
         )
+        mailbox.tap = watch.tap
         watch.mailbox = mailbox
         watch.stopped = watch.through = False
-        watch.thread = self._open_camera(watch.feed, watch.next_index, mailbox, reports)
+        opener = watch.feed.shadow.open if watch.feed.shadow else self._open_camera
+        watch.thread = opener(watch.feed, watch.next_index, mailbox, reports)
         watch.thread.start()
 
     def _health(self, watch: Watch, health: Health) -> None:
@@ -192,7 +195,8 @@ def _call_in(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> Non
 
 def _cut_short(watch: Watch) -> EdgewatchError | None:
     """Say that a recording was stopped before its end: what was judged is not all of it."""
-    if watch.feed.live or not watch.stopped or watch.health.reason == "ended":
+    recorded = watch.feed.kind == "recording"
+    if not recorded or not watch.stopped or watch.health.reason == "ended":
         return None
     return CameraUnreachable(
         "interrupted", f"{watch.feed.source.display} was not read to its end: it was interrupted."

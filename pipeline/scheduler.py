@@ -16,6 +16,8 @@ class Waiting:
     clips: int
     live: bool
     """Live video goes before recordings: a replay never costs a live clip."""
+    drill: bool = False
+    """Not live, but its footage is: it goes after all live video and before recordings."""
 
 
 class Scheduler:
@@ -28,11 +30,12 @@ class Scheduler:
     def choose(self, waiting: Sequence[Waiting], max_batch: int) -> list[CameraName]:
         """Return the cameras whose oldest clips make up the next batch, in order.
 
-        A camera stands in it more than once only after every other one that waits. Live and
-        replayed clips are never mixed, so that a live batch is not slowed by a replay.
+        A camera stands in it more than once only after every other one that waits. Live, drilled
+        and replayed clips are never mixed, so that a live batch is not slowed by any other.
         """
-        live = [one for one in waiting if one.live and one.clips]
-        chosen_from = live or [one for one in waiting if one.clips]
+        filled = [one for one in waiting if one.clips]
+        live = [one for one in filled if one.live]
+        chosen_from = live or [one for one in filled if one.drill] or filled
         left = {one.camera: one.clips for one in chosen_from}
         batch: list[CameraName] = []
         while left and len(batch) < max_batch:

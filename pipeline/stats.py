@@ -56,6 +56,8 @@ class StatsSnapshot:
     uncertain: int
     """Verdicts for which the engine's answer hardly was one."""
     cameras: Mapping[CameraName, CameraFigures]
+    drill_clips: int = 0
+    """Clips of fire drills that were judged; they count nowhere else."""
 
 
 class Stats:
@@ -65,6 +67,7 @@ class Stats:
         self.events_opened = 0
         self.words_given_up = 0
         self.engine_restarts = 0
+        self.drill_clips = 0
         self._clips = 0
         self._uncertain = 0
         self._events_sent = 0
@@ -136,6 +139,7 @@ class Stats:
             latency_sum_seconds=self._latency_sum_ms / 1000.0,
             uncertain=self._uncertain,
             cameras=dict(self._cameras),
+            drill_clips=self.drill_clips,
         )
 
     def _rate(self, now_seconds: float) -> float:

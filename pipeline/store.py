@@ -19,6 +19,7 @@ import structlog
 
 from edgewatch.pipeline import (
     coverage_rows,
+    drill_rows,
     event_rows,
     evidence_rows,
     feedback_rows,
@@ -28,6 +29,7 @@ from edgewatch.pipeline import (
 )
 from edgewatch.pipeline.backlog import MQTT, Backlog, OutboxMessage, OutboxRow
 from edgewatch.pipeline.database import Database
+from edgewatch.pipeline.drill.result import DrillResult
 from edgewatch.pipeline.errors import StoreError
 from edgewatch.pipeline.event_rows import encode_event
 from edgewatch.pipeline.records import Records, open_readonly
@@ -231,6 +233,20 @@ class Store(Records):
         """Keep from when on other settings held. Raises StoreError if they were not kept."""
         rows = [setting_rows.change_row(change) for change in changes]
         self._keep(lambda db: db.executemany(setting_rows.SAVE, rows), "a change of settings")
+
+    def save_drill(self, result: DrillResult, messages: Sequence[OutboxMessage] = ()) -> None:
+        """Keep what came of a fire drill, and who is to be told beside MQTT.
+
+        The messages are kept even where the result cannot be, which raises StoreError.
+        """
+        self._backlog.send(messages, self._now_seconds())
+        self._catch_up()
+
+        def keep(db: sqlite3.Connection) -> None:
+            db.execute(drill_rows.SAVE, drill_rows.drill_row(result))
+            db.execute(drill_rows.PRUNE, (result.camera,))
+
+        self._keep(keep, "the result of a drill")
 
     # -- age ---------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import structlog
 
 from edgewatch.pipeline.awaited_records import AwaitedRecords
 from edgewatch.pipeline.backlog import MQTT
+from edgewatch.pipeline.drill.result import DrillResult
 from edgewatch.pipeline.errors import StoreError
 from edgewatch.pipeline.records import Records
 from edgewatch.pipeline.store import OutboxMessage, OutboxRow, Store, StoreHealth
@@ -174,6 +175,12 @@ class StoreThread(AwaitedRecords):
     async def delete_evidence(self, event_id: str) -> None:
         """Forget what was on disk of an event."""
         await self._call(self._opened().delete_evidence, event_id)
+
+    async def save_drill(self, result: DrillResult, messages: Sequence[OutboxMessage] = ()) -> None:
+        """Keep what came of a fire drill, and who is to be told beside MQTT."""
+        saving = self._submit(self._opened().save_drill, result, messages)
+        saving.add_done_callback(lambda _: self._wake(messages))
+        await asyncio.shield(saving)
 
     def log_change(self, change: SettingChange) -> None:
         """Hand over a change of a setting, to be written soon; does not wait."""

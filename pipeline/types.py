@@ -141,6 +141,17 @@ class Verdict:
         return self.label == "Anomaly"
 
 
+@dataclass(frozen=True, slots=True)
+class DrillMark:
+    """What tells a fire drill's event from a real one, and from that of any other drill."""
+
+    drill_id: str
+    nonce: str
+    """Made for this drill: whoever hears it again has heard this drill."""
+    kind: str
+    """The incident that is rehearsed."""
+
+
 EventType = Literal["new", "update", "end"]
 EndedBy = Literal["quiet", "camera_lost", "not_judged", "stream_ended", "disabled", "restart"]
 """Why an event ended: judged quiet long enough; the camera went away; clips of a connected
@@ -179,6 +190,8 @@ class Event:
     """Where its video is, below the folder of evidence: "front/2026-11-21/<event_id>.mp4"; None
     while there is none, and where none could be kept."""
     thumbnail: str | None = None
+    drill: DrillMark | None = None
+    """Set on the event of a fire drill, whose `camera` is the drill's shadow of the real one."""
 
 
 HealthState = Literal["online", "connecting", "offline", "frozen", "dark", "covered", "off"]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from edgewatch.config.schedule import Schedule
 from edgewatch.config.settings import CameraPlan
@@ -20,6 +20,7 @@ from edgewatch.pipeline.types import (
     CameraName,
     Clip,
     Coverage,
+    DrillMark,
     Event,
     Frame,
     Health,
@@ -30,6 +31,20 @@ from edgewatch.pipeline.types import (
 LIVE_CLIPS = 2
 """Clips a live camera may have waiting, so that a short stall of the engine costs none."""
 REPLAY_CLIPS = 4
+DRILL_CLIPS = 16
+"""Copies of live clips that wait while the engine is busy with real ones."""
+
+
+FeedKind = Literal["live", "drill", "recording"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """What makes a feed a fire drill's: the clips of a live camera, with an incident in them."""
+
+    mark: DrillMark
+    open: OpenCamera
+    """Makes what hands its clips over, instead of the flow's own reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +57,15 @@ class Feed:
     """Live: newest wins, reconnects, on the ledger. Otherwise a recording: lossless, once."""
     speed: float | None = None
     """Footage seconds a second for files; None plays as fast as it can be judged."""
+    shadow: Shadow | None = None
+    """Set for a fire drill, which is neither live nor a recording: see `pipeline/drill`."""
+
+    @property
+    def kind(self) -> FeedKind:
+        """What it is to those who judge and write down."""
+        if self.shadow is not None:
+            return "drill"
+        return "live" if self.live else "recording"
 
     @property
     def camera(self) -> CameraName:
@@ -71,8 +95,14 @@ class Observer:
     def on_verdict(self, clip: Clip, verdict: Verdict) -> None:
         """Take note that a clip was judged."""
 
+    def on_step(self, event: Event) -> None:
+        """Take note that an event takes a step, before it is saved."""
+
     def on_event(self, event: Event) -> None:
         """Take note that an event took a step, sent or suppressed."""
+
+    def on_dropped(self, clip: Clip, reason: Coverage) -> None:
+        """Take note that a clip is not judged."""
 
     def on_end(self, camera: CameraName, error: EdgewatchError | None) -> None:
         """Take note that a feed is through, cut short if there is an error."""
@@ -147,7 +177,8 @@ class Watch:
             rules_of(feed.plan),
             now_seconds=now_seconds,
             new_id=new_id,
-            replay=not feed.live,
+            replay=feed.kind == "recording",
+            drill=feed.shadow.mark if feed.shadow else None,
         )
         self.threshold = feed.plan.threshold
         self.enabled = feed.plan.enabled
@@ -158,6 +189,8 @@ class Watch:
         """Unix time since which no picture comes; None while it is online."""
         self.info: SourceInfo | None = None
         self.mailbox: Mailbox[Clip] | None = None
+        self.tap: Callable[[Clip], None] | None = None
+        """Told of each of its clips, on its thread, once it waits to be judged (see `listen`)."""
         self.thread: CameraThread | None = None
         self.next_index = 0
         self.error: EdgewatchError | None = None
@@ -192,6 +225,12 @@ class Watch:
     def waiting_clips(self) -> int:
         """Clips in the mailbox."""
         return 0 if self.mailbox is None else len(self.mailbox)
+
+    def listen(self, tap: Callable[[Clip], None] | None) -> None:
+        """Have its clips told to `tap` from now on, over its restarts too; None: no longer."""
+        self.tap = tap
+        if self.mailbox is not None:
+            self.mailbox.tap = tap
 
     def stop(self) -> None:
         """Ask its thread to end; the mailbox closes when it has."""

@@ -19,6 +19,9 @@ from edgewatch.pipeline.clock import Clock
 from edgewatch.pipeline.commands import Commands
 from edgewatch.pipeline.coverage import LATENCY_ALLOWED_MS
 from edgewatch.pipeline.decode import CameraThread as DecodingThread
+from edgewatch.pipeline.drill.drills import Drills
+from edgewatch.pipeline.drill.leak import LeakGuard
+from edgewatch.pipeline.drill.setup import drills_of
 from edgewatch.pipeline.engines import Engine
 from edgewatch.pipeline.events import NewId
 from edgewatch.pipeline.evidence.keeper import EvidenceKeeper
@@ -68,6 +71,8 @@ class Pipeline:
     """The ways beside MQTT that alerts go, each with a channel of the outbox."""
     evidence: EvidenceKeeper | None = None
     """Keeps evidence of live cameras' events; None where nothing is published live."""
+    drills: Drills | None = None
+    """Rehearses the alarm of live cameras; None where nothing is published live."""
 
     def observers_of(self, plan: CameraPlan) -> tuple[Observer, ...]:
         """Return who must be told of what happens to a live camera."""
@@ -79,11 +84,17 @@ class Pipeline:
         The outbox gets half of `service.drain_seconds`; what is left goes out at the next start.
         """
         async with asyncio.TaskGroup() as tasks:
-            helpers = [tasks.create_task(self.commands.run(), name="commands")]
-            if self.kept:
-                helpers.append(tasks.create_task(self.kept.run(), name="kept settings"))
-            if self.leftovers:
-                helpers.append(tasks.create_task(self.leftovers.run(), name="leftovers"))
+            helping = {
+                "commands": self.commands,
+                "kept settings": self.kept,
+                "leftovers": self.leftovers,
+                "drills": self.drills,
+            }
+            helpers = [
+                tasks.create_task(helper.run(), name=name)
+                for name, helper in helping.items()
+                if helper is not None
+            ]
             if self.publisher:
                 tasks.create_task(self.publisher.run(), name="publish")
             if self.evidence:
@@ -116,20 +127,23 @@ async def assembled(
     publish: Literal["live", "replay"] | None,
     new_id: NewId = uuid7,
     open_camera: OpenCamera | None = None,
+    store: StoreThread | None = None,
 ) -> AsyncIterator[Pipeline]:
     """Open everything a flow needs; on leaving, close it in reverse.
 
     `store_path`: None keeps the books in memory. `publish`: on which topics, None on none. A
-    pipeline that does not publish live ends by itself when its feeds are through.
+    pipeline that does not publish live ends by itself when its feeds are through. `store`: one
+    that is not started, in place of one at `store_path`.
     Raises StoreError, EngineFailed.
     """
     stats = Stats()
     async with AsyncExitStack() as stack:
-        store = StoreThread(store_path)
+        store = store or StoreThread(store_path)
         await store.start()
         stack.push_async_callback(store.close)
         commands = Commands(clock, store)
         topics = Topics(settings.mqtt.base_topic)
+        guard = LeakGuard(topics.base)
         replay_topics = Topics(settings.mqtt.base_topic, replay=True)
         publisher, leftovers = None, None
         home = home_assistant(settings) if publish == "live" else None
@@ -143,6 +157,7 @@ async def assembled(
                 on_bad_command=commands.refuse,
                 reminder=reminder(home),
                 version=wanted_version(settings),
+                guard=guard,
                 clock=clock,
             )
         announcer = Announcer(
@@ -163,6 +178,10 @@ async def assembled(
             stats=stats,
             live=announcer,
             replay=Announcer(publisher, replay_topics, clock),
+            drill=Announcer(
+                publisher if publish == "live" else None, Topics(topics.base, drill=True), clock
+            ),
+            guard=guard,
             clock=clock,
         )
         evidence = None
@@ -198,6 +217,20 @@ async def assembled(
             new_id=new_id,
         )
         commands.serve(flow, chronicle)
+        drills = None
+        if publisher and publish == "live":
+            drills = drills_of(
+                settings,
+                broker_address(settings),
+                flow=flow,
+                judge=judge,
+                stats=stats,
+                store=store,
+                publisher=publisher,
+                guard=guard,
+                clock=clock,
+            )
+            await drills.load(plan.name for plan in settings.plans())
         yield Pipeline(
             settings,
             store,
@@ -212,6 +245,7 @@ async def assembled(
             leftovers=leftovers,
             notify=await drains_of(settings, store, clock) if publish == "live" else (),
             evidence=evidence,
+            drills=drills,
         )
 
 

@@ -43,6 +43,8 @@ def schema_of(topic: str, base: str = "edgewatch") -> str:
             return name
         case ["drill", _, "events"]:
             return "drill-event"
+        case ["drill", _, "result"]:
+            return "drill-result"
         case [_, "events"]:
             return "event"
         case [_, "state" | "health" | "verdict" | "coverage" | "settings" | "thumbnail" as name]:

@@ -27,6 +27,7 @@ from edgewatch.tools.broker_probe import broker_finding
 from edgewatch.tools.calibrating.checked import calibration_findings
 from edgewatch.tools.camera_probe import CameraProbes
 from edgewatch.tools.daemon_probe import daemon_finding, tenant_of
+from edgewatch.tools.drill_findings import drill_findings
 from edgewatch.tools.engine_findings import engine_findings, failure_finding
 from edgewatch.tools.findings import Finding, all_well, document, print_findings, warn
 from edgewatch.tools.notify_probe import notify_findings
@@ -100,6 +101,7 @@ def examine(settings: Settings, snapshot: Path | None = None) -> list[Finding]:
         clock_finding(time.time(), newest_record_seconds(data_dir)),
         asyncio.run(daemon_finding(daemon, settings.service.control_socket)),
         *override_findings(data_dir, plans, time.time()),
+        *drill_findings(data_dir, plans, time.time(), settings.drill.remind_after_days),
     ]
     if not daemon.is_daemon:
         findings.append(socket_finding(settings.service.control_socket))

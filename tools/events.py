@@ -20,6 +20,7 @@ from rich.text import Text
 
 from edgewatch.config.settings import load_settings
 from edgewatch.daemon.exits import EX_OK
+from edgewatch.pipeline.drill.names import shadow_of
 from edgewatch.pipeline.evidence.gone import is_gone
 from edgewatch.pipeline.messages import event_payload
 from edgewatch.pipeline.records import Records
@@ -68,11 +69,19 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def follow(
-    records: Records, after_change: int, *, camera: str | None, wait: Callable[[], bool]
+    records: Records,
+    after_change: int,
+    *,
+    camera: str | None,
+    wait: Callable[[], bool],
+    drills: bool = False,
 ) -> Iterator[Event]:
-    """Yield each event whenever it changed after `after_change`, until `wait` says no."""
+    """Yield each event whenever it changed after `after_change`, until `wait` says no.
+
+    `drills`: the events of fire drills instead of all others.
+    """
     while wait():
-        while changed := records.events_changed(after_change):
+        while changed := records.events_changed(after_change, drills=drills):
             after_change = changed[-1][0]
             yield from (event for _, event in changed if camera in (None, event.camera))
 
@@ -96,6 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--replay", action="store_true", help="the events of `edgewatch replay --publish`"
+    )
+    parser.add_argument(
+        "--drills", action="store_true", help="the events of fire drills, which stand in no list"
     )
     parser.add_argument("--config", metavar="FILE", type=Path, help="settings to find the records")
     return parser
@@ -130,8 +142,10 @@ def _tell(records: Records, options: argparse.Namespace) -> int:
     if camera is not None and camera not in (known := records.cameras()):
         names = ", ".join(known) or "none"
         sys.stderr.write(f'nothing is on record of a camera "{camera}"; there are: {names}\n')
+    if camera is not None and options.drills:
+        camera = shadow_of(camera)
     latest = records.latest_change()
-    events = records.events(camera, options.since, options.limit)
+    events = records.events(camera, options.since, options.limit, drills=options.drills)
     ids = [event.event_id for event in events]
     said, on_disk = records.feedback_of(ids), records.evidence_of(ids)
 
@@ -154,7 +168,13 @@ def _tell(records: Records, options: argparse.Namespace) -> int:
         _print_lines("\t".join(row) for row in [COLUMNS, *rows_of_text])
     if options.follow:
         never = threading.Event()
-        steps = follow(records, latest, camera=camera, wait=lambda: not never.wait(POLL_SECONDS))
+        steps = follow(
+            records,
+            latest,
+            camera=camera,
+            wait=lambda: not never.wait(POLL_SECONDS),
+            drills=options.drills,
+        )
         _print_lines(
             json.dumps(_document(event, answer, records.evidence(event.event_id)))
             if options.json

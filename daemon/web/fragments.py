@@ -118,12 +118,14 @@ class Fragments:
 
     def tile(self, watch: Watch) -> Tile:
         """Say how a camera fares."""
+        drills = self._context.pipeline.drills
         return tile_of(
             watch,
             points=self._recent.points(watch.camera),
             engine=self._context.pipeline.judge.state,
             now_seconds=self._context.clock.wall_seconds(),
             local_now=self._local_now(),
+            drill=drills.standing(watch.camera) if drills is not None else None,
         )
 
     def summary(self) -> Summary:

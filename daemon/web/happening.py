@@ -52,10 +52,10 @@ class Happening:
 
 
 async def happening(context: WebContext, event_id: str) -> Happening | None:
-    """Read an event; None if there is none of this id. Raises StoreError."""
+    """Read an event; None if there is none of this id, or a drill's. Raises StoreError."""
     store = context.pipeline.store
     event = await store.event(event_id)
-    if event is None:
+    if event is None or event.drill:
         return None
     now_seconds = context.clock.wall_seconds()
     end_seconds = event.end_seconds if event.end_seconds is not None else now_seconds

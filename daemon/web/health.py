@@ -76,6 +76,10 @@ def health_of(context: WebContext) -> HealthReport:
     elif len(judged) < len(wanted):
         rest = [watch for watch in wanted if watch not in judged]
         notes.append(f"{len(rest)} of {len(wanted)} cameras are not judged: {_conditions(rest)}")
+    if pipeline.drills is not None:
+        failed = sum(pipeline.drills.standing(one.camera).failed for one in wanted)
+        if failed:
+            notes.append(f"{failed} of {len(wanted)} cameras failed their last fire drill")
     if pipeline.store.health.trouble:
         notes.append("the database takes nothing now: see the log")
     return HealthReport(not wrong, (*wrong, *notes), len(wanted), len(judged))

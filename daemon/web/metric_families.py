@@ -23,6 +23,7 @@ from edgewatch.daemon.web.metric_values import (
     ServiceMetrics,
     WayMetrics,
 )
+from edgewatch.pipeline.drill.result import STAGES
 from edgewatch.pipeline.stats import LATENCY_BOUNDS_SECONDS, StatsSnapshot
 from edgewatch.pipeline.types import Coverage, HealthState
 
@@ -45,6 +46,7 @@ def families(service: ServiceMetrics) -> Iterator[Metric]:
     yield from _of_page(service.page)
     yield from _of_ways(service.ways)
     yield from _of_cameras(service.cameras)
+    yield from _of_drills(service)
 
 
 def _of_service(service: ServiceMetrics) -> Iterator[Metric]:
@@ -305,6 +307,46 @@ def _of_cameras(cameras: Sequence[CameraMetrics]) -> Iterator[Metric]:
         for reason in get_args(Coverage) if one.coverage_seconds else ():
             coverage.add_metric([one.name, reason], one.coverage_seconds.get(reason, 0.0))
     yield from (judged, coverage)
+
+
+def _of_drills(service: ServiceMetrics) -> Iterator[Metric]:
+    label = ["camera"]
+    passed = GaugeMetricFamily(
+        "edgewatch_drill_passed", "Whether a camera's last fire drill passed.", labels=label
+    )
+    last = GaugeMetricFamily(
+        "edgewatch_drill_last_pass_timestamp_seconds",
+        "Unix time of the last fire drill that passed.",
+        labels=label,
+    )
+    days = GaugeMetricFamily(
+        "edgewatch_drill_days", "Whole days since the last fire drill.", labels=label
+    )
+    stages = GaugeMetricFamily(
+        "edgewatch_drill_stage_seconds",
+        "Of the last fire drill: from its start to each stage that it reached.",
+        labels=[*label, "stage"],
+    )
+    for one in service.cameras:
+        standing = one.drill
+        if standing is None or standing.last is None:
+            continue
+        passed.add_metric([one.name], standing.last.passed)
+        days.add_metric([one.name], standing.days or 0)
+        if standing.passed_seconds is not None:
+            last.add_metric([one.name], standing.passed_seconds)
+        for stage in STAGES:
+            if stage in standing.last.stages:
+                stages.add_metric([one.name, stage], standing.last.stages[stage])
+    yield from (passed, last, days, stages)
+    yield _counter(
+        "edgewatch_drill_clips", "Clips judged for fire drills.", service.stats.drill_clips
+    )
+    yield _counter(
+        "edgewatch_drill_leaks",
+        "Messages of drills that were stopped on their way to where real alerts go.",
+        service.drill_leaks,
+    )
 
 
 def _gauge(name: str, what: str, value: float | None) -> Metric:

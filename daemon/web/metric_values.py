@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgewatch.pipeline.drill.standing import Standing
 from edgewatch.pipeline.stats import StatsSnapshot
 
 
@@ -27,6 +28,8 @@ class CameraMetrics:
     verdict_timestamp_seconds: float | None
     coverage_seconds: Mapping[str, float]
     """Of the last 24 hours, by what they are; empty until they were first summed."""
+    drill: Standing | None = None
+    """How its fire drills stand; None where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,5 +78,7 @@ class ServiceMetrics:
     """As `EvidenceKeeper.figures` counts it; empty where none is kept."""
     cameras: Sequence[CameraMetrics] = ()
     ways: Sequence[WayMetrics] = ()
+    drill_leaks: int = 0
+    """Messages of drills that were stopped on their way out."""
     page: Mapping[str, int] = field(default_factory=dict)
     """What open pages cost, as `Live.figures` counts it."""

@@ -67,6 +67,7 @@ async def service_metrics(context: WebContext, page: Mapping[str, int]) -> Servi
         evidence=pipeline.evidence.figures() if pipeline.evidence else {},
         cameras=[_camera(context, one) for one in pipeline.flow.watches if one.feed.live],
         ways=_ways(context, counts),
+        drill_leaks=pipeline.drills.leaks if pipeline.drills is not None else 0,
         page=page,
     )
 
@@ -122,7 +123,7 @@ def _ways(context: WebContext, counts: _Counts) -> list[WayMetrics]:
 
 
 def _camera(context: WebContext, watch: Watch) -> CameraMetrics:
-    clock = context.clock
+    clock, drills = context.clock, context.pipeline.drills
     wall_seconds = clock.wall_seconds()
     figures = context.pipeline.stats.camera(watch.camera)
     snoozed_until_seconds = watch.snoozed_until_seconds or 0.0
@@ -142,6 +143,7 @@ def _camera(context: WebContext, watch: Watch) -> CameraMetrics:
             wall_seconds - (clock.monotonic_seconds() - figures.judged_seconds) if figures else None
         ),
         coverage_seconds={name: total_ms / 1000 for name, total_ms in totals_ms.items()},
+        drill=drills.standing(watch.camera) if drills is not None else None,
     )
 
 

@@ -57,7 +57,12 @@ def summary_of(
         Problem(f"{tile.camera}: {tile.headline.lower()}", tile.reason, tile.camera)
         for tile in sorted(blind, key=lambda one: one.mood)
     ]
-    problems = (*service, *cameras)
+    drills = [
+        Problem(f"{tile.camera}: its last fire drill failed", tile.drill_failed, tile.camera)
+        for tile in wanted
+        if tile.drill_failed
+    ]
+    problems = (*service, *cameras, *drills)
     starting = all(tile.mood == "wait" for tile in blind) and engine.state != "down"
     mood: Literal["good", "warn", "bad"] = "good"
     if blind and not starting:

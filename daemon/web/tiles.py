@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from edgewatch.daemon.web.drawing import HEIGHT, Point, Spark, Window, spark, y
+from edgewatch.pipeline.drill.standing import Standing
 from edgewatch.pipeline.judging import EngineState
 from edgewatch.pipeline.types import Coverage, Event, Health
 from edgewatch.pipeline.watch import Watch
@@ -48,6 +49,10 @@ class Tile:
     enabled: bool
     spark: Spark
     threshold_y: float
+    drill: str = ""
+    """What its last fire drill says, or that one is due; empty where there is nothing to say."""
+    drill_failed: str = ""
+    """Why its last fire drill failed, and the cure."""
 
 
 def tile_of(
@@ -57,8 +62,10 @@ def tile_of(
     engine: EngineState,
     now_seconds: float,
     local_now: datetime,
+    drill: Standing | None = None,
 ) -> Tile:
     """Say how a camera fares. `points`: its newest verdicts, oldest first."""
+    failed = drill.last if drill is not None and drill.failed else None
     mood, headline, reason, since = _condition(watch, engine, local_now)
     until = watch.snoozed_until_seconds
     # The curve moves on with each verdict, not with each look: equal tiles are not sent again.
@@ -78,6 +85,8 @@ def tile_of(
         enabled=watch.enabled,
         spark=drawn,
         threshold_y=min(HEIGHT, y(watch.threshold)),
+        drill=drill.words if drill is not None else "",
+        drill_failed=f"{failed.sentence}. {failed.cure}" if failed is not None else "",
     )
 
 

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from edgewatch.pipeline.backlog import OutboxMessage
-from edgewatch.pipeline.messages import encode, event_payload
-from edgewatch.pipeline.types import Event
+from edgewatch.pipeline.drill.result import DrillResult
+from edgewatch.pipeline.messages import SCHEMA, encode, event_payload, iso_utc
+from edgewatch.pipeline.types import CameraName, Event
 
 WEBHOOK: Final = "webhook"
 NTFY: Final = "ntfy"
@@ -40,6 +41,17 @@ class Notices:
             made.append(self._message(event, NTFY, push_payload(event, self.public_url)))
         return tuple(made)
 
+    def drill_failed(self, result: DrillResult) -> tuple[OutboxMessage, ...]:
+        """Return what the outbox must send of a fire drill that failed: no event, and no drill."""
+        camera = CameraName(result.camera)
+        link = None if self.public_url is None else f"{self.public_url}/cameras/{result.camera}"
+        notices = {WEBHOOK: failed_payload(result, link), NTFY: failed_push(result, link)}
+        return tuple(
+            OutboxMessage(camera, "", encode(payload), channel=way)
+            for way, payload in notices.items()
+            if way in self.ways
+        )
+
     @staticmethod
     def _message(event: Event, way: str, payload: dict[str, Any]) -> OutboxMessage:
         return OutboxMessage(event.camera, "", encode(payload), channel=way)
@@ -63,6 +75,37 @@ def push_payload(event: Event, public_url: str | None) -> dict[str, Any]:
         "tags": ["white_check_mark" if ended else "rotating_light", event.camera],
         "click": _links(event, public_url)["event"],
         "thumbnail": event.thumbnail,
+    }
+
+
+def failed_payload(result: DrillResult, link: str | None) -> dict[str, Any]:
+    """Return what a webhook is sent of a drill that failed; `event_id` is the drill's id."""
+    return {
+        "schema": SCHEMA,
+        "event_id": result.drill_id,
+        "type": "drill_failed",
+        "revision": 1,
+        "camera": result.camera,
+        "time": iso_utc(result.started_seconds),
+        "link": result.link,
+        "reason": result.sentence,
+        "cure": result.cure,
+        "links": {"camera": link},
+    }
+
+
+def failed_push(result: DrillResult, link: str | None) -> dict[str, Any]:
+    """Return what a push message about a drill that failed is made of."""
+    return {
+        "event_id": result.drill_id,
+        "type": "drill_failed",
+        "revision": 1,
+        "title": result.headline,
+        "message": f"{result.sentence}\n{result.cure}"[:MOST_WORDS],
+        "priority": _HIGH,
+        "tags": ["warning", result.camera],
+        "click": link,
+        "thumbnail": None,
     }
 
 

@@ -64,3 +64,13 @@ def test_saturated_cameras_get_turns_that_differ_by_at_most_one(
         turns.update(scheduler.choose([waiting(f"c{n}", 2) for n in range(cameras)], max_batch))
     # A batch larger than the number of cameras serves some twice, all the others once.
     assert max(turns.values()) - min(turns[CameraName(f"c{n}")] for n in range(cameras)) <= 1
+
+
+def test_a_drill_goes_after_all_live_video_and_before_recordings() -> None:
+    scheduler = Scheduler()
+    drill = Waiting(CameraName("drill/front"), 2, live=False, drill=True)
+    live = Waiting(CameraName("front"), 1, live=True)
+    recording = Waiting(CameraName("tape"), 2, live=False)
+    assert scheduler.choose([recording, drill, live], 4) == ["front"]
+    assert scheduler.choose([recording, drill], 4) == ["drill/front"] * 2
+    assert scheduler.choose([recording], 4) == ["tape"] * 2

@@ -38,7 +38,7 @@ DROP TABLE evidence; DROP TABLE feedback; DROP TABLE setting_changes; DROP INDEX
 DROP TABLE score_minutes; DROP INDEX events_by_camera; DROP INDEX events_by_start;
 ALTER TABLE events DROP COLUMN suppressed; CREATE INDEX events_by_start ON events (start_seconds);
 DROP INDEX outbox_by_channel; ALTER TABLE outbox DROP COLUMN channel;
-ALTER TABLE verdicts DROP COLUMN prompt_hash; PRAGMA user_version = 1"""
+ALTER TABLE verdicts DROP COLUMN prompt_hash; DROP TABLE drills; PRAGMA user_version = 1"""
 
 
 @pytest.fixture

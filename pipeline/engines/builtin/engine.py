@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import structlog
 
 from edgewatch.pipeline.engines.builtin import appearance, fusion, motion, words
@@ -43,9 +44,24 @@ _ANSWERS_KEPT = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """One clip as the engine measured and judged it, before it learns from it."""
+
+    clip: Clip
+    steps: Sequence[Step]
+    looks: Sequence[Look]
+    """Of every second frame."""
+    peaks: Mapping[str, Peak]
+    past: Mapping[str, npt.NDArray[np.floating]]
+    """The camera's remembered figures (`fusion.REMEMBERED`); views, not copies."""
+    assessment: Assessment
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
     """Everything measured in a clip."""
 
+    steps: list[Step]
     courses: list[Course]
     looks: list[Look]
     peaks: dict[str, Peak]
@@ -85,12 +101,21 @@ class BuiltinEngine:
     how clips are batched.
     """
 
-    def __init__(self, *, baseline_dir: Path | None, max_batch: int = 4) -> None:
+    def __init__(
+        self,
+        *,
+        baseline_dir: Path | None,
+        max_batch: int = 4,
+        on_measured: Callable[[Measured], None] | None = None,
+    ) -> None:
         """`baseline_dir`: where baselines are kept as `<camera>.npz`; None keeps nothing.
 
         `max_batch`: clips are judged one after the other; a few at a time save hand-overs, and
         more than four at a time would only make verdicts wait for each other.
+
+        `on_measured`: shown each clip that is judged, in the engine's thread; for training.
         """
+        self._on_measured = on_measured
         self._max_batch = min(4, max_batch)
         self._baseline_dir = baseline_dir
         self._cameras: dict[CameraName, _Camera] = {}
@@ -175,6 +200,9 @@ class BuiltinEngine:
     def _judge(self, clip: Clip) -> Answer:
         camera = self._camera(clip)
         seen, assessment, answer = self._assess(camera, clip)
+        if self._on_measured is not None:
+            past = camera.memory.past()
+            self._on_measured(Measured(clip, seen.steps, seen.looks, seen.peaks, past, assessment))
         camera.before.append((clip.clip_id, camera.memory.copy()))
         self._learn(camera, clip, seen, assessment)
         camera.answers[clip.clip_id] = answer
@@ -239,7 +267,7 @@ class BuiltinEngine:
         peaks["unfamiliar"] = peak
         if against := camera.memory.directions.measure(courses):
             peaks["against_flow"] = against
-        return _Seen(courses, looks, peaks, unfamiliar)
+        return _Seen(steps, courses, looks, peaks, unfamiliar)
 
     def _start_looking(self, camera: _Camera, frames: Sequence[Frame]) -> dict[int, Future[Look]]:
         if self._look_thread is None or self._backbone is None:

@@ -8,14 +8,21 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgewatch.pipeline.scenes.incidents.region import region_of
 from edgewatch.pipeline.scenes.noise import Field, fractal
 
 _TEXTURE_PIXELS: Final = 256
+_ASIDE, _UP, _DOWN = 0.85, 1.25, 0.25
+"""Beyond this there is no flame, in its heights."""
 # Heat to colour, as a camera sees it: red edge, orange body, nearly white core.
 _HEATS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 _COLOURS: Final = np.array(
     [(96, 18, 4), (206, 62, 10), (250, 138, 28), (255, 208, 92), (255, 244, 206)], np.float32
 )
+_PALETTE: Final = np.stack(
+    [np.interp(np.linspace(0, 1, 1024), _HEATS, _COLOURS[:, channel]) for channel in range(3)],
+    axis=-1,
+).astype(np.float32)
 
 
 class Flame:
@@ -24,6 +31,36 @@ class Flame:
     def __init__(self, rng: np.random.Generator) -> None:
         self._noise = fractal(rng, _TEXTURE_PIXELS, _TEXTURE_PIXELS, cells=6, octaves=4, gain=0.55)
         self._sway = fractal(rng, _TEXTURE_PIXELS, _TEXTURE_PIXELS, cells=3, octaves=2)
+
+    def burn(
+        self,
+        picture: npt.NDArray[np.float32],
+        foot: tuple[float, float],
+        height: float,
+        at_seconds: float,
+        amount: float,
+        colourful: float = 1.0,
+    ) -> None:
+        """Draw flames over a picture, in place: float32 RGB in 8-bit steps.
+
+        `amount` and `colourful` are 0 to 1; a night camera sees no colour.
+        """
+        shape = picture.shape[:2]
+        reach = region_of(
+            (shape[0], shape[1]),
+            foot[0] - _ASIDE * height,
+            foot[1] - _UP * height,
+            foot[0] + _ASIDE * height + 1,
+            foot[1] + _DOWN * height + 1,
+        )
+        if reach is None:
+            return
+        colour, cover = self.layer(reach.shape, reach.inside(foot), height, at_seconds)
+        if colourful < 1.0:
+            grey = colour.max(axis=2, keepdims=True)
+            colour += (grey - colour) * np.float32(1.0 - colourful)
+        part = reach.of(picture)
+        part += (colour - part) * (cover * np.float32(amount))[..., None]
 
     def layer(
         self,
@@ -51,10 +88,9 @@ class Flame:
         # A ragged lower rim, so that the fire stands on the ground and not on a line.
         rim = np.clip((up + 0.06 + 0.05 * turbulence) / 0.08, 0, 1)
         heat = np.where(body > 0, heat, 0.0) * rim
-        cover = np.clip(heat * 2.6, 0, 1)
+        cover = np.clip(heat * 2.6, 0, 1).astype(np.float32)
         heat = np.clip(heat, 0, 1)
-        channels = [np.interp(heat, _HEATS, _COLOURS[:, channel]) for channel in range(3)]
-        return np.stack(channels, axis=-1).astype(np.float32), cover.astype(np.float32)
+        return _PALETTE[np.rint(heat * (len(_PALETTE) - 1)).astype(np.int32)], cover
 
     def _sample(self, texture: Field, x: Field, y: Field) -> Field:
         wrapped_x = np.mod(x, _TEXTURE_PIXELS).astype(np.float32)

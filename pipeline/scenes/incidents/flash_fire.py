@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 
+from edgewatch.pipeline.scenes.incidents.firelight import bell, charred, lit
 from edgewatch.pipeline.scenes.incidents.flame import Flame
+from edgewatch.pipeline.scenes.incidents.grain import (
+    LEAST_CHANGE,
+    Light,
+    difference,
+    grain,
+    largest,
+    noise_sigma,
+)
 from edgewatch.pipeline.scenes.incidents.smoke import Smoke, Wind
-from edgewatch.pipeline.scenes.truth import FrameTruth
+from edgewatch.pipeline.scenes.truth import FrameTruth, IncidentKind
 from edgewatch.pipeline.types import Pixels
 
-_LEAST_CHANGE: Final = 1.5
-"""Below this many 8-bit steps a change is not made at all: neither eye nor engine could tell."""
 _FLASH_SECONDS: Final = 0.5
 _DYING_SECONDS: Final = 2.0
 _SMOKE_LIFE_SECONDS: Final = 4.6
-
-Light = npt.NDArray[np.float32]
-"""float32 RGB in 8-bit steps, shape (height, width, 3)."""
 
 
 class FlashFire:
@@ -60,6 +62,11 @@ class FlashFire:
         )
 
     @property
+    def kind(self) -> IncidentKind:
+        """What it is."""
+        return "fire"
+
+    @property
     def ends_seconds(self) -> float:
         """Time from which on nothing is left of it."""
         return self.begins_seconds + max(self._burns, self._smoke.gone_seconds)
@@ -74,11 +81,12 @@ class FlashFire:
             return pixels, FrameTruth(time_seconds)
         before = pixels.astype(np.float32)
         after = self._with_fire(before, age)
-        changed = np.abs(after - before).max(axis=2) >= _LEAST_CHANGE
+        changed = largest(np.abs(after - before)) >= LEAST_CHANGE
         if not changed.any():
             return pixels, FrameTruth(time_seconds)
-        after += self._grain(before, after, time_seconds)
+        after += grain(before, after, noise_sigma(before), self._seed, time_seconds)
         drawn = np.clip(np.rint(after), 0, 255).astype(np.uint8)
+        changed &= difference(drawn, pixels)
         composed = np.where(changed[..., None], drawn, pixels)
         composed.setflags(write=False)
         return composed, FrameTruth(time_seconds, "fire", changed)
@@ -88,11 +96,9 @@ class FlashFire:
         foot = (self._foot[0] * width, self._foot[1] * height)
         tall = self._flame_height * height
         strength = self._strength(age)
-        picture = _lit(before, foot, tall, strength * self._flicker(age))
-        picture = _charred(picture, foot, tall, min(1.0, age / 1.5) * self._remains(age))
-        colour, cover = self._flame.layer((height, width), foot, max(1.0, tall * strength), age)
-        cover = cover[..., None] * min(1.0, 2.0 * strength)
-        picture = picture + (colour - picture) * cover
+        picture = lit(before, foot, tall, strength * self._flicker(age))
+        picture = charred(picture, foot, tall, min(1.0, age / 1.5) * self._remains(age))
+        self._flame.burn(picture, foot, max(1.0, tall * strength), age, min(1.0, 2.0 * strength))
         picture = self._with_smoke(picture, before, foot, tall, age)
         return _flashed(picture, foot, tall, max(0.0, 1.0 - age / _FLASH_SECONDS))
 
@@ -126,57 +132,14 @@ class FlashFire:
         beat = np.sin(2 * np.pi * 7.3 * age) + 0.7 * np.sin(2 * np.pi * 11.9 * age + 1.0)
         return float(0.85 + 0.09 * beat)
 
-    def _grain(self, before: Light, after: Light, time_seconds: float) -> Light:
-        """Noise like the footage's own, where the drawn part hides it."""
-        sigma = _noise_sigma(before)
-        rng = np.random.default_rng([self._seed, round(time_seconds * 1000)])
-        noise = rng.standard_normal(before.shape[:2], np.float32)[..., None] * sigma
-        hidden = np.clip(np.abs(after - before).max(axis=2, keepdims=True) / 40.0, 0, 1)
-        return np.asarray(noise * hidden, np.float32)
-
-
-def _reach(
-    shape: tuple[int, ...], foot: tuple[float, float], radius: float, flat: float = 0.55
-) -> Light:
-    """Draw a bell, 1 at the foot, `flat` times as high as wide: on the ground by default.
-
-    Shape (height, width, 1).
-    """
-    rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
-    distance = ((columns - foot[0]) / radius) ** 2 + ((rows - foot[1]) / (flat * radius)) ** 2
-    return np.asarray(np.exp(-distance), np.float32)[..., None]
-
-
-def _lit(before: Light, foot: tuple[float, float], tall: float, amount: float) -> Light:
-    """Firelight on the ground: multiplies what is there, warm."""
-    warm = np.array((0.75, 0.36, 0.08), np.float32) * np.float32(amount)
-    return before * (1.0 + warm * _reach(before.shape, foot, 1.3 * tall))
-
-
-def _charred(picture: Light, foot: tuple[float, float], tall: float, amount: float) -> Light:
-    spot = np.clip(1.6 * _reach(picture.shape, foot, 0.42 * tall) - 0.3, 0, 1)
-    return np.asarray(picture * (1.0 - np.float32(0.85 * amount) * spot), np.float32)
-
 
 def _flashed(picture: Light, foot: tuple[float, float], tall: float, amount: float) -> Light:
     """The burst of light at the beginning: overexposed in the middle, bloom around."""
     if amount <= 0:
         return picture
     middle = (foot[0], foot[1] - 0.35 * tall)
-    core = 1.5 * _reach(picture.shape, middle, 0.5 * tall, flat=1.15)
-    bloom = 0.4 * _reach(picture.shape, middle, 1.7 * tall, flat=0.9)
+    core = 1.5 * bell(picture.shape, middle, 0.5 * tall, flat=1.15)
+    bloom = 0.4 * bell(picture.shape, middle, 1.7 * tall, flat=0.9)
     warm = np.array((1.0, 0.93, 0.76), np.float32)
     amount_seen = np.clip(np.float32(amount**1.5) * (core + bloom), 0, 1)
     return picture + (255.0 * warm - picture) * amount_seen
-
-
-def _noise_sigma(picture: Light) -> float:
-    """Estimate the footage's grain in 8-bit steps.
-
-    Source: J. Immerkaer, "Fast noise variance estimation", 1996; the median instead of the mean
-    keeps edges and texture out of it.
-    """
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    kernel = np.array([(1, -2, 1), (-2, 4, -2), (1, -2, 1)], np.float32)
-    response = np.abs(cv2.filter2D(grey, cv2.CV_32F, kernel))
-    return float(np.median(response)) / (0.6745 * 6.0)
