@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgewatch.daemon.__main__ import COMMANDS, main
+from edgewatch.tools.scenes import SUBCOMMANDS
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,7 +16,26 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(name in out for name in COMMANDS)
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_the_group_of_scenes_names_its_subcommands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["scenes"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in SUBCOMMANDS)
+    assert "exit codes" in out
+    assert main(["scenes", "mkae"]) == 2
+    assert "make" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", sorted(SUBCOMMANDS))
+def test_every_subcommand_of_scenes_teaches(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["scenes", name, "--help"])
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert f"edgewatch scenes {name}" in out
+    assert "exit codes" in out
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"scenes"}))
 def test_every_command_teaches(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])

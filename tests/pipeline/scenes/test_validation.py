@@ -21,7 +21,9 @@ def road() -> SceneImage:
     grey = np.where(grass, 0.3 + 0.1 * np.sin(9 * columns), grey)
     grey = np.where((rows > 0.5) & (np.abs(columns) < 0.04 * rows), 0.9, grey)
     grey[100:130, 180:230] = 0.12
-    return np.repeat(grey[..., None], 3, axis=2).astype(np.float32) * np.float32([1, 0.97, 0.9])
+    tint = np.array((1.0, 0.97, 0.9), np.float32)
+    picture: SceneImage = np.repeat(grey[..., None], 3, axis=2).astype(np.float32) * tint
+    return picture
 
 
 def noise(deviation: float, seed: int = 1) -> SceneImage:

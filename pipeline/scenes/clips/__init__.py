@@ -1,0 +1,1 @@
+"""Clips: recipes of footage, the footage itself, its files, and whether those tell the truth."""

@@ -1,0 +1,1 @@
+"""Scenes from an image server, over HTTP."""

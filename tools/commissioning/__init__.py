@@ -1,0 +1,1 @@
+"""Commissioning: what would be seen on one camera and what not, found without labels."""

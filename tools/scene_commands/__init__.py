@@ -1,0 +1,1 @@
+"""The subcommands of `edgewatch scenes`, one a module, each with `main(argv) -> int`."""

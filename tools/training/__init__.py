@@ -1,0 +1,1 @@
+"""What the built-in engine can learn from drawn incidents: docs/training.md."""
