@@ -25,6 +25,10 @@ def topic_of(camera: str, prefix: str = "homeassistant") -> str:
     return f"{prefix}/device/edgewatch/{camera}/config"
 
 
+KEPT = ("state", "health", "settings")
+"""What the broker keeps of each camera, and Home Assistant reads; said one after the other."""
+
+
 def configure(
     folder: Path, broker: Mosquitto, *cameras: str, mqtt: dict[str, Any] | None = None, **keys: Any
 ) -> Path:
@@ -52,6 +56,8 @@ async def test_each_camera_is_a_device_whose_controls_work(
         daemon(configure(tmp_path, broker, "front", "back")),
     ):
         await heard.until(lambda: bool(heard.payloads(topic_of("back"))))
+        kept = [f"edgewatch/{c}/{k}" for c in ("front", "back") for k in KEPT]
+        await heard.until(lambda: all(heard.payloads(topic) for topic in kept))
         retained = await retained_at(broker.port)
         assert devices(retained) == {topic_of("front"), topic_of("back")}
         device = json.loads(retained[topic_of("front")])

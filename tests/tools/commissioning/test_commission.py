@@ -11,7 +11,7 @@ import pytest
 from edgewatch.tools.commission import main
 from tests.fakes.videos import noisy_scene, write_video
 
-CLIPS = "[clips]\nfps = 4.0\nseconds = 2.0\nstride_seconds = 1.0\npixels = 12544\n"
+CLIPS = "[clips]\nfps = 4.0\nseconds = 2.0\nstride_seconds = 2.0\npixels = 12544\n"
 
 
 def small_video(path: Path, *, frames: int) -> Path:
