@@ -17,8 +17,9 @@ from edgewatch.pipeline.errors import SceneRefused
 from edgewatch.pipeline.scenes.diffusion.noise import check_size
 from edgewatch.pipeline.scenes.memory import read_available_bytes
 from edgewatch.pipeline.scenes.models.catalogue import Precision, SceneModel, size_bytes
+from edgewatch.pipeline.scenes.models.claims import Claims
+from edgewatch.pipeline.scenes.models.held_folder import HeldFolder
 from edgewatch.pipeline.scenes.models.licences import check_licence
-from edgewatch.pipeline.scenes.models.manifest import Manifest
 from edgewatch.pipeline.scenes.setup import SceneSetup
 from edgewatch.pipeline.scenes.tensorrt.device import Device, gpu_index
 from edgewatch.pipeline.scenes.tensorrt.export import export_model
@@ -110,23 +111,24 @@ def build(
     free = (free_disk_bytes or _free_disk_bytes)(setup.root)
     refuse_full_disk(model, precision, folder, free, tensorrt=tensorrt)
     refuse_short_memory(model, precision, available_bytes(), setup.resident_bytes)
-    exports = export_model(
-        setup.folder.model_dir(model),
-        folder,
-        precision,
-        text_length=model.max_text_tokens,
-        on_part=lambda part: progress.tell(f"exporting {part}"),
-    )
-    rows = [
-        PartRow(one.exported.part, one.exported.size_bytes, round(one.seconds, 3))
-        for one in exports
-    ]
-    _note(setup, folder.root, "onnx")
-    if library is None:
-        _try_on_onnxruntime(folder, rows, progress)
-    else:
-        _build_plans(setup, folder, size, str(library.__version__), rows, progress)
-        _note(setup, setup.folder.plans_dir(), "plan")
+    # A fetch or a purge meanwhile would take away what is being read.
+    with HeldFolder(setup.folder):
+        exports = export_model(
+            setup.folder.model_dir(model),
+            folder,
+            precision,
+            text_length=model.max_text_tokens,
+            claims=Claims(setup.folder, model.name),
+            on_part=lambda part: progress.tell(f"exporting {part}"),
+        )
+        rows = [
+            PartRow(one.exported.part, one.exported.size_bytes, round(one.seconds, 3))
+            for one in exports
+        ]
+        if library is None:
+            _try_on_onnxruntime(folder, rows, progress)
+        else:
+            _build_plans(setup, folder, size, str(library.__version__), rows, progress)
     progress.end()
     return rows
 
@@ -209,6 +211,7 @@ def _build_plans(
 ) -> None:
     """Build what is missing, and write it into the rows."""
     model = setup.chosen_model
+    claims = Claims(setup.folder, model.name)
     device = Device(gpu_index(setup.device))
     try:
         plans = ModelPlans(
@@ -221,7 +224,7 @@ def _build_plans(
         )
         for row in rows:
             progress.tell(f"building {row.part}")
-            stored = plans.build(row.part, size, partial(progress.steps, row.part))
+            stored = plans.build(row.part, size, claims, partial(progress.steps, row.part))
             row.plan_bytes = stored.size_bytes
             row.build_seconds = float(stored.meta["build_seconds"])
             row.key = stored.path.parent.name
@@ -238,14 +241,6 @@ def _try_on_onnxruntime(folder: ExportFolder, rows: list[PartRow], progress: Pro
             runner = OrtRunner({row.part: graph})
             runner.load(row.part)
             runner.close()
-
-
-def _note(setup: SceneSetup, folder: Path, what: str) -> None:
-    """List all that lies in a folder of ours, so that `purge` knows it."""
-    manifest = Manifest(setup.folder)
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            manifest.note(path, setup.model, what)
 
 
 def _free_disk_bytes(root: Path) -> int:

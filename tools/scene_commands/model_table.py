@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from edgewatch.pipeline.scenes.memory import plans
 from edgewatch.pipeline.scenes.models.catalogue import (
     MODELS,
     Precision,
     SceneModel,
     download_bytes,
-    memory_bytes,
     size_bytes,
 )
 from edgewatch.pipeline.scenes.models.folder import ModelFolder
@@ -20,10 +20,11 @@ from edgewatch.pipeline.scenes.models.lock import ModelsLock
 FOOT = """\
 size: weights in that precision, as ONNX or plans. fetch: what is downloaded; diffusers makes fp8
 and fp4 of the 16-bit weights while it loads them, --onnx fetches ready exports (*).
-memory: peak of a picture of a megapixel, part after part; estimated. `edgewatch scenes doctor`
-says what fits this machine.
+memory: peak of a picture of 1024x1024, the smallest way there is (one network at a time, decoded
+in tiles), as planned. `edgewatch scenes doctor` says what fits this machine.
 """
 
+SIZE = (1024, 1024)
 _RIGHT = frozenset({2, 3, 4, 5})
 
 
@@ -74,7 +75,7 @@ def _rows(model: SceneModel, lock: ModelsLock, contract: str | None) -> Iterator
             "default": precision == model.default_precision,
             "size_bytes": size_bytes(model, precision),
             "download_bytes": download_bytes(model, precision),
-            "memory_bytes": memory_bytes(model, precision),
+            "memory_bytes": min(one.peak_bytes for one in plans(model, precision, SIZE)),
             "steps": model.steps,
             "licence": licence.key,
             "licence_accepted": accepted is not None and accepted.licence == licence.key,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgewatch.pipeline.errors import SceneRefused, SceneUnavailable
+from edgewatch.pipeline.errors import SceneUnavailable
 from edgewatch.pipeline.scenes.diffusers.device import empty_cache, give_back
 from edgewatch.pipeline.scenes.diffusers.embeddings import Embedding
 from edgewatch.pipeline.scenes.diffusers.parts import (
@@ -18,11 +18,11 @@ from edgewatch.pipeline.scenes.diffusers.parts import (
     PartSource,
 )
 from edgewatch.pipeline.scenes.diffusion.flux import pack
+from edgewatch.pipeline.scenes.diffusion.prompts import refuse_long
 from edgewatch.pipeline.scenes.engine import SceneImage
 from edgewatch.pipeline.scenes.memory_shapes import TILE
 
 Floats = npt.NDArray[np.float32]
-CLIP_TOKENS = 77
 
 
 class Stages:
@@ -79,7 +79,7 @@ class Stages:
         """
         import torch
 
-        self._refuse_long(prompt, length)
+        refuse_long(self._part("tokenizer_2"), prompt, self._family, length)
         texts = ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2")
         pipeline = self._pipeline(*texts)
         with torch.inference_mode():
@@ -159,16 +159,6 @@ class Stages:
             picture = _array(image[0].permute(1, 2, 0))
         self._on_part("decode", 1, 1)
         return np.ascontiguousarray(picture * np.float32(0.5) + np.float32(0.5))
-
-    def _refuse_long(self, prompt: str, length: int) -> None:
-        """T5 reads Flux's prompt, and CLIP only its gist; SDXL's CLIPs read all there is."""
-        tokenizer = self._part("tokenizer_2")
-        most = length if self._family == "flux" else CLIP_TOKENS
-        found = len(tokenizer(prompt, truncation=False, verbose=False)["input_ids"])
-        if found > most:
-            raise SceneRefused(
-                f"the prompt has {found} tokens, and the model reads {most}: make it shorter"
-            )
 
     def _part(self, name: str) -> Any:
         if name not in self._parts:

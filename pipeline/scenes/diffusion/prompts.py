@@ -8,10 +8,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from edgewatch.pipeline.errors import SceneUnavailable
+from edgewatch.pipeline.errors import SceneRefused, SceneUnavailable
 
 Ids = npt.NDArray[np.int32]
 """int32, shape (prompts, tokens)."""
+CLIP_TOKENS = 77
 
 
 class Prompts:
@@ -32,17 +33,27 @@ class Prompts:
     def ids(self, prompt: str) -> tuple[Ids, Ids]:
         """Return the prompt for the first and the second encoder, (1, tokens) each.
 
-        What is longer than an encoder reads is cut, as everywhere with these models.
+        Raises SceneRefused for a prompt that is too long; see `refuse_long`.
         """
-        first = _padded(self._first, prompt, int(self._first.model_max_length))
-        length = self._text_length if self._family == "flux" else int(self._second.model_max_length)
-        return first, _padded(self._second, prompt, length)
+        refuse_long(self._second, prompt, self._family, self._text_length)
+        length = self._text_length if self._family == "flux" else CLIP_TOKENS
+        return _padded(self._first, prompt, CLIP_TOKENS), _padded(self._second, prompt, length)
 
-    def cut(self, prompt: str) -> bool:
-        """Tell whether the encoder that reads most of the prompt does not read its end."""
-        longest = self._text_length if self._family == "flux" else 77
-        words = self._second(prompt, add_special_tokens=True)["input_ids"]
-        return len(words) > longest
+
+def refuse_long(
+    tokenizer: Any, prompt: str, family: Literal["flux", "sdxl"], text_length: int
+) -> None:
+    """Refuse a prompt whose end would be cut in silence. Raises SceneRefused.
+
+    `tokenizer`: the model's second one. T5 reads all of Flux's prompt, `text_length` tokens, and
+    CLIP only its gist; of SDXL's two CLIPs neither reads more than the other.
+    """
+    most = text_length if family == "flux" else CLIP_TOKENS
+    found = len(tokenizer(prompt, truncation=False, verbose=False)["input_ids"])
+    if found > most:
+        raise SceneRefused(
+            f"the prompt has {found} tokens, and the model reads {most}: make it shorter"
+        )
 
 
 def _padded(tokenizer: Any, prompt: str, length: int) -> Ids:

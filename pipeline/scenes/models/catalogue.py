@@ -20,11 +20,6 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16", "fp8", "fp4")
 BITS: Mapping[Precision, float] = {"fp32": 32, "bf16": 16, "fp16": 16, "fp8": 8, "fp4": 4.5}
 """Bits a weight takes. FP4 (NVFP4): groups of 16 weights of 4 bits share a scale of 8."""
 
-WORKING_BYTES = 2 * 10**9
-"""What a picture of a megapixel needs beside weights, for the table alone: published peaks of
-FLUX.1 lie 0.1 to 3 GB above the heaviest phase's weights (TensorRT demo/Diffusion/README.md,
---low-vram). Whether a picture may be made is decided by `memory`, with the real shape."""
-
 
 @dataclass(frozen=True, slots=True)
 class Component:
@@ -206,16 +201,3 @@ def download_bytes(model: SceneModel, precision: Precision, *, onnx: bool = Fals
     """
     wanted = precision if onnx else ("fp16" if model.variant == "fp16" else "bf16")
     return size_bytes(model, wanted)
-
-
-def phase_bytes(model: SceneModel, precision: Precision) -> dict[Phase, int]:
-    """Return what the weights of each phase take."""
-    phases: dict[Phase, int] = {"text": 0, "denoise": 0, "decode": 0}
-    for component in model.components:
-        phases[component.phase] += component.size_bytes(precision)
-    return phases
-
-
-def memory_bytes(model: SceneModel, precision: Precision) -> int:
-    """Return about how much memory a picture of a megapixel takes at its peak, phase by phase."""
-    return max(phase_bytes(model, precision).values()) + WORKING_BYTES

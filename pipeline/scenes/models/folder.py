@@ -51,7 +51,7 @@ class ModelFolder:
 
     @property
     def fetch_lock(self) -> Path:
-        """Held while a `fetch` or `purge` runs."""
+        """Held while a `fetch`, `build` or `purge` runs."""
         return self.root / "fetch.lock"
 
 

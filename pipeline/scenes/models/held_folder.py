@@ -1,4 +1,4 @@
-"""The lock on the folder of models: two fetches must not write the same files."""
+"""The lock on the folder of models: two must not write the same files."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class HeldFolder:
             holder = os.pread(self._fd, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(self._fd)
             raise SceneRefused(
-                f"another fetch or purge works on {self._folder.root} (process {holder}). Wait "
-                "for it, or stop it: what it fetched stays"
+                f"another fetch, build or purge works on {self._folder.root} (process {holder}). "
+                "Wait for it, or stop it: what it has done stays"
             ) from None
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)

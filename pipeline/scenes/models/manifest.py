@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from edgewatch.pipeline.scenes.json_file import read_json, write_json
 from edgewatch.pipeline.scenes.models.folder import ModelFolder, is_inside
@@ -49,11 +48,6 @@ class Manifest:
         with self._changing() as listed:
             for file in files:
                 listed[file.path] = file
-
-    def note(self, path: Path, model: str, what: str) -> None:
-        """List one file that lies below the root, with its size. Raises OSError, ValueError."""
-        inside = path.relative_to(self._folder.root).as_posix()
-        self.add([OwnedFile(inside, model, what, path.stat().st_size)])
 
     def remove(self, paths: Iterable[str]) -> None:
         """Take files off the list. Raises OSError, SceneRefused."""

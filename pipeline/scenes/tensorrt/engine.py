@@ -245,11 +245,6 @@ class TensorRTEngine:
         assert self._prompts is not None  # started
         if self._said is not None and self._said[0] == prompt:
             return self._said[1]
-        if self._prompts.cut(prompt):
-            raise SceneRefused(
-                f"the prompt is longer than the {facts.text_length} tokens that "
-                f"{self._model.name} reads: shorten it"
-            )
         first, second = self._prompts.ids(prompt)
         encode = flux.encode if facts.family == "flux" else sdxl.encode
         text = encode(self._run, first, second)

@@ -59,10 +59,14 @@ class ExportFolder:
         self._precision = precision
 
     def facts(self, model_dir: Path, text_length: int) -> DiffusionFacts:
-        """Read the facts, of the folder or else of the model's own. Raises SceneUnavailable."""
-        if row := read_json(self.root / "facts.json"):
+        """Read the facts, as written here or else of `described`. Raises SceneUnavailable."""
+        if row := read_json(self.facts_file):
             return facts_of_json(row)
-        return facts_of_folder(model_dir, text_length)
+        return facts_of_folder(self.described(model_dir), text_length)
+
+    def described(self, model_dir: Path) -> Path:
+        """Return the folder with the model's configuration: this one, if it was fetched here."""
+        return self.root if (self.root / "model_index.json").is_file() else model_dir
 
     def tokenizers(self, model_dir: Path) -> Path:
         """Return the folder in which `tokenizer` and `tokenizer_2` lie."""
@@ -70,7 +74,12 @@ class ExportFolder:
 
     def write_facts(self, facts: DiffusionFacts) -> None:
         """Write the facts down."""
-        write_json(self.root / "facts.json", facts.as_json())
+        write_json(self.facts_file, facts.as_json())
+
+    @property
+    def facts_file(self) -> Path:
+        """What `write_facts` writes."""
+        return self.root / "facts.json"
 
     def part(self, part: str) -> ExportedPart | None:
         """Return what is there of a part; None: nothing, or not all of it.
@@ -78,7 +87,7 @@ class ExportFolder:
         The files' sizes are compared with the record, their content is not: see `verify`.
         """
         graph = self.graph_of(part)
-        row = read_json(self._record(part))
+        row = read_json(self.record_file(part))
         if graph is None or row.get("graph") != graph.relative_to(self.root).as_posix():
             return None
         try:
@@ -86,7 +95,7 @@ class ExportFolder:
             inputs = tuple(_read_tensor(one) for one in row["inputs"])
             found = ExportedPart(part, graph, listed, str(row["source"]), inputs)
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise SceneRefused(f"{self._record(part)} is damaged: remove it") from error
+            raise SceneRefused(f"{self.record_file(part)} is damaged: remove it") from error
         whole = all(_size(graph.parent / name) == size for name, (size, _) in listed.items())
         return found if whole else None
 
@@ -116,7 +125,7 @@ class ExportFolder:
             "files": {name: list(one) for name, one in files.items()},
             "source": source,
         }
-        write_json(self._record(part), row)
+        write_json(self.record_file(part), row)
         return ExportedPart(part, graph, files, source, inputs)
 
     def verify(self, exported: ExportedPart) -> None:
@@ -128,9 +137,10 @@ class ExportFolder:
 
     def forget(self, part: str) -> None:
         """Take the record of a part away, before its files change."""
-        self._record(part).unlink(missing_ok=True)
+        self.record_file(part).unlink(missing_ok=True)
 
-    def _record(self, part: str) -> Path:
+    def record_file(self, part: str) -> Path:
+        """What `record` writes."""
         return self.root / f"{part}.json"
 
 

@@ -88,7 +88,11 @@ def load_network(network: Network, model_dir: Path, dtype: Any) -> Any:
     halves = any(source.glob("*.fp16.safetensors"))
     full = any(one for one in source.glob("*.safetensors") if ".fp16" not in one.name)
     variant = {"variant": "fp16"} if halves and not full else {}
-    module = kind.from_pretrained(str(source), local_files_only=True, dtype=dtype, **variant)
+    more: dict[str, Any] = dict(variant)
+    if network.library == "transformers":
+        # Traced in float16, torch's own attention adds a float32 mask, which no runtime takes.
+        more["attn_implementation"] = "eager"
+    module = kind.from_pretrained(str(source), local_files_only=True, dtype=dtype, **more)
     # In training mode T5 drops values at random: the same seed would paint two pictures.
     return wrap(network, module.eval())
 
@@ -101,7 +105,8 @@ def wrap(network: Network, module: Any) -> Any:
 def example_inputs(network: Network, facts: DiffusionFacts, module: Any, dtype: Any) -> list[Any]:
     """Return small inputs of the right dtypes and shapes.
 
-    Two pictures, not one: with one, torch.export would freeze the batch to 1 and say nothing.
+    Two pictures where their number may change: with one, torch.export would freeze it to 1 and say
+    nothing.
     """
     import torch
 
@@ -116,12 +121,12 @@ def example_inputs(network: Network, facts: DiffusionFacts, module: Any, dtype: 
             return [torch.randn(pictures, facts.latent_channels, rows, columns, dtype=dtype)]
         case "transformer":
             tokens = rows * columns // 4
-            told = [torch.full((pictures,), 3.5)] if facts.guided else []
+            told = [torch.full((1,), 3.5)] if facts.guided else []
             return [
-                torch.randn(pictures, tokens, config.in_channels, dtype=dtype),
-                torch.randn(pictures, facts.text_length, config.joint_attention_dim, dtype=dtype),
-                torch.randn(pictures, config.pooled_projection_dim, dtype=dtype),
-                torch.full((pictures,), 0.5, dtype=dtype),
+                torch.randn(1, tokens, config.in_channels, dtype=dtype),
+                torch.randn(1, facts.text_length, config.joint_attention_dim, dtype=dtype),
+                torch.randn(1, config.pooled_projection_dim, dtype=dtype),
+                torch.full((1,), 0.5, dtype=dtype),
                 torch.zeros(tokens, 3),
                 torch.zeros(facts.text_length, 3),
                 *told,
@@ -146,16 +151,8 @@ def _text(part: str, folder: str, kind: str, outputs: tuple[str, ...]) -> Networ
 
 def _flux_transformer(*, guided: bool) -> Network:
     inputs = (*_FLUX_INPUTS, "guidance") if guided else _FLUX_INPUTS
-    moving: dict[str, Mapping[int, str]] = {
-        "hidden_states": {0: "B", 1: "tokens"},
-        "encoder_hidden_states": {0: "B"},
-        "pooled_projections": {0: "B"},
-        "timestep": {0: "B"},
-        "img_ids": {0: "tokens"},
-        "txt_ids": {},
-    }
-    if guided:
-        moving["guidance"] = {0: "B"}
+    # One picture a pass, whatever is asked for: torch.export is then half as long at it.
+    moving = {"hidden_states": {1: "tokens"}, "img_ids": {0: "tokens"}}
     kind = "FluxTransformer2DModel"
     return Network(
         "transformer", "transformer", "diffusers", kind, inputs, ("latent",), moving, dynamo=True

@@ -4,7 +4,8 @@
     <root>/<key>/meta.json   all that the key was made of, sha256 and size, seconds, tensors
 
 A plan appears by one rename after everything in it is on the disk; what a crash leaves begins with
-a dot, is seen by nobody and is cleared by the next who builds the same plan.
+a dot, is seen by nobody and is cleared by the next who builds the same plan. So does the lock
+that is held meanwhile, which goes with the build.
 """
 
 from __future__ import annotations
@@ -107,6 +108,13 @@ class PlanStore:
                 pass  # damaged: built anew, in its place
             return self._write(identity, write)
 
+    def places(self, identity: PlanIdentity) -> tuple[Path, ...]:
+        """Return every file that a build of this plan may write, whether it ends or is cut."""
+        key = identity.key
+        folders = (self._root / key, self._root / f".{key}.new")
+        files = (folder / name for folder in folders for name in (PLAN, META))
+        return (*files, self._lock_file(key))
+
     def metas(self) -> Iterator[Mapping[str, Any]]:
         """Go through what is known of all plans, in the order of their keys."""
         for folder in sorted(self._root.glob("[0-9a-f]*")):
@@ -143,13 +151,32 @@ class PlanStore:
     @contextmanager
     def _locked(self, key: str) -> Iterator[None]:
         self._root.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        held = os.open(self._root / f".{key}.lock", flags, 0o640)
+        lock = self._lock_file(key)
+        held = _lock(lock)
         try:
-            fcntl.flock(held, fcntl.LOCK_EX)
             yield
         finally:
+            lock.unlink(missing_ok=True)  # while it is held: who waits for it looks again
             os.close(held)
+
+    def _lock_file(self, key: str) -> Path:
+        return self._root / f".{key}.lock"
+
+
+def _lock(path: Path) -> int:
+    """Hold a lock file and return it open; one that was removed meanwhile counts for nothing."""
+    while True:
+        held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(held), path.stat()):
+                return held
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(held)
+            raise
+        os.close(held)
 
 
 def _damaged(identity: PlanIdentity) -> SceneUnavailable:

@@ -8,13 +8,18 @@ from pathlib import Path
 from edgewatch.pipeline.errors import SceneUnavailable
 from edgewatch.pipeline.scenes.diffusion.facts import DiffusionFacts
 from edgewatch.pipeline.scenes.models.catalogue import Precision, SceneModel
+from edgewatch.pipeline.scenes.models.claims import Claims
 from edgewatch.pipeline.scenes.tensorrt.builder import OnPhase, build_plan
 from edgewatch.pipeline.scenes.tensorrt.export_folder import ExportFolder
 from edgewatch.pipeline.scenes.tensorrt.networks import part_precision
 from edgewatch.pipeline.scenes.tensorrt.plan_key import PlanIdentity, PlanMachine, PlanRecipe
 from edgewatch.pipeline.scenes.tensorrt.plan_store import PlanStore, StoredPlan
 from edgewatch.pipeline.scenes.tensorrt.profiles import profile_of
-from edgewatch.pipeline.scenes.tensorrt.resize_patch import PATCH_VERSION, patched_graph
+from edgewatch.pipeline.scenes.tensorrt.resize_patch import (
+    PATCH_VERSION,
+    patched_graph,
+    patched_places,
+)
 
 WORKSPACE_BYTES = 4 * 2**30
 """What a kernel may take beside its inputs while it is chosen and when it runs."""
@@ -83,16 +88,25 @@ class ModelPlans:
         return plan.path
 
     def build(
-        self, part: str, size: tuple[int, int], on_phase: OnPhase = lambda *_: True
+        self,
+        part: str,
+        size: tuple[int, int],
+        claims: Claims,
+        on_phase: OnPhase = lambda *_: True,
     ) -> StoredPlan:
-        """Return a plan, built unless it is there and whole. Raises SceneUnavailable, OSError."""
+        """Return a plan, built unless it is there and whole; `claims` lists what is written.
+
+        Raises SceneUnavailable, OSError.
+        """
         identity = self.identity(part, size)
         exported = self.exports.part(part)
         assert exported is not None  # identity has asked
 
         def write(target: Path) -> dict[str, object]:
             self.exports.verify(exported)
-            graph = patched_graph(exported.graph)
+            with claims.writing("onnx", patched_places(exported.graph)):
+                graph = patched_graph(exported.graph)
             return build_plan(graph, identity.recipe, target, on_phase).as_json()
 
-        return self.store.build(identity, write)
+        with claims.writing("plan", self.store.places(identity)):
+            return self.store.build(identity, write)

@@ -34,14 +34,18 @@ def patched_graph(graph: Path) -> Path:
         raise SceneUnavailable(f"{graph} is no ONNX file ({error}): export it again") from error
     if not patch_resizes(model):
         return graph
-    target = graph.with_name(PATCHED_NAME)
-    new = graph.with_name(f".{PATCHED_NAME}")
+    target, new = patched_places(graph)
     with new.open("wb") as file:
         file.write(model.SerializeToString())
         file.flush()
         os.fsync(file.fileno())
     new.replace(target)
     return target
+
+
+def patched_places(graph: Path) -> tuple[Path, Path]:
+    """Return where a patched graph lies, and where it does until it is complete."""
+    return graph.with_name(PATCHED_NAME), graph.with_name(f".{PATCHED_NAME}")
 
 
 def patch_resizes(model: Any) -> int:

@@ -323,7 +323,7 @@ async def test_a_thousand_events_in_a_minute_delay_nobody_and_are_all_on_record(
         assert figures["recording"] == 0
         refused = [row for row in r.books.rows.values() if row.state == "failed"]
         assert all("max_recordings" in row.detail for row in refused if "under way" in row.detail)
-    assert longest_seconds < 0.25
+    assert longest_seconds < 1.0  # a loop that waits for the disk would stand for far longer
 
 
 async def test_a_clock_set_back_an_hour_leaves_evidence_before_and_after(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-pytest.importorskip("diffusers", reason="the extra `scenes` is not installed")
+if find_spec("diffusers") is None:
+    pytest.skip("the extra `scenes` is not installed", allow_module_level=True)
 
 import torch
 
@@ -21,6 +23,8 @@ from edgewatch.pipeline.scenes.diffusion.flux import pack
 from edgewatch.pipeline.scenes.diffusion.noise import flux_noise
 from edgewatch.pipeline.scenes.memory import needed_bytes
 from edgewatch.pipeline.scenes.models.catalogue import model_named
+from edgewatch.pipeline.scenes.models.folder import ModelFolder
+from edgewatch.pipeline.scenes.models.manifest import Manifest
 from edgewatch.pipeline.scenes.setup import SceneSetup
 from edgewatch.pipeline.scenes.validation import compare
 from tests.fakes.scene_models import scene_root
@@ -131,6 +135,8 @@ def test_a_prompt_known_from_before_needs_no_text_encoder(
     root: Path, flux: DiffusersEngine
 ) -> None:
     first = flux.generate(PROMPT, 7, SIZE)
+    listed = {file.path for file in Manifest(ModelFolder(root)).files()}  # `purge` finds them
+    assert listed == {path.relative_to(root).as_posix() for path in root.glob("embeddings/*/*")}
     other = engine_of(root)
     other.start()
     assert np.array_equal(other.generate(PROMPT, 7, SIZE), first)
@@ -139,6 +145,7 @@ def test_a_prompt_known_from_before_needs_no_text_encoder(
     assert other.loaded == {}
 
 
+@pytest.mark.long
 def test_with_too_little_memory_for_all_the_text_encoders_go_first(
     root: Path, flux: DiffusersEngine
 ) -> None:
@@ -165,6 +172,7 @@ def test_memory_that_went_away_meanwhile_is_noticed_before_a_part_is_loaded(root
     assert not set(NETWORKS) & set(engine.loaded)
 
 
+@pytest.mark.long
 def test_fp8_is_near_and_said_to_be_simulated_here(root: Path, flux: DiffusersEngine) -> None:
     engine = engine_of(root, precision="fp8")
     engine.start()

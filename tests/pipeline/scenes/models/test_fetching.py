@@ -10,6 +10,7 @@ import pytest
 
 from edgewatch.pipeline.errors import SceneRefused, SceneUnavailable
 from edgewatch.pipeline.scenes.models.catalogue import MODELS
+from edgewatch.pipeline.scenes.models.claims import Claims
 from edgewatch.pipeline.scenes.models.fetching import Fetched, Order, fetch
 from edgewatch.pipeline.scenes.models.folder import ModelFolder
 from edgewatch.pipeline.scenes.models.held_folder import HeldFolder
@@ -165,6 +166,18 @@ class TestFetch:
         assert not list(other.target.rglob("*.safetensors"))
         assert "t5-fp8.opt" not in {path.name for path in other.target.iterdir()}
 
+    def test_our_own_exports_make_room_for_fetched_ones(self, order: Order, hub: HubServer) -> None:
+        hub.repos[SCHNELL.repo].gated = False
+        flux = replace(order, model=SCHNELL, onnx="fp8")
+        ours = [flux.target / name for name in ("vae/model.onnx", "vae.json", "facts.json")]
+        with Claims(order.folder, SCHNELL.name).writing("onnx", ours):
+            for path in ours:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text("{}")
+        fetch(flux, Watcher())
+        assert not any(path.exists() for path in ours)
+        assert (flux.target / "vae.opt/model.onnx").is_file()
+
     def test_exports_that_nobody_made_are_refused(self, order: Order) -> None:
         with pytest.raises(SceneRefused, match="no ready ONNX exports of sdxl in fp16"):
             fetch(replace(order, onnx="fp16"), Watcher())
@@ -313,7 +326,8 @@ class TestRefusals:
             fetch(order, Watcher())
 
     def test_one_fetch_at_a_time(self, order: Order) -> None:
-        with HeldFolder(order.folder), pytest.raises(SceneRefused, match="another fetch or purge"):
+        refused = pytest.raises(SceneRefused, match="another fetch, build or purge")
+        with HeldFolder(order.folder), refused:
             fetch(order, Watcher())
 
     def test_a_busy_hub_is_asked_again_when_it_says(

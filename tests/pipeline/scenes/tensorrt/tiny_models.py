@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import numpy as np
 from edgewatch.pipeline.scenes.diffusers.libraries import quiet_libraries
 from edgewatch.pipeline.scenes.diffusion.flux import pack
 from edgewatch.pipeline.scenes.diffusion.noise import flux_noise, sdxl_noise
-from edgewatch.pipeline.scenes.models.catalogue import model_named
+from edgewatch.pipeline.scenes.models.catalogue import Precision, model_named
+from edgewatch.pipeline.scenes.models.claims import Claims
 from edgewatch.pipeline.scenes.models.lock import ModelsLock
 from edgewatch.pipeline.scenes.setup import SceneSetup
-from edgewatch.pipeline.scenes.tensorrt.export import export_model
+from edgewatch.pipeline.scenes.tensorrt.export import INLINE_BYTES, export_model
 from edgewatch.pipeline.scenes.tensorrt.export_folder import ExportFolder
 from edgewatch.tools.scene_commands.build import PartRow, Progress, build
 from tests.fakes.tiny_diffusion import VAE_FACTOR
@@ -39,12 +41,9 @@ class TinyModel:
 
     def reference(self, seed: int, size: tuple[int, int]) -> np.ndarray:
         """Return what diffusers makes of the same noise: float32 (H, W, 3)."""
-        import diffusers
         import torch
 
-        with quiet_libraries():
-            pipe = diffusers.DiffusionPipeline.from_pretrained(self.source, local_files_only=True)
-        pipe.set_progress_bar_config(disable=True)
+        pipe = _pipeline(self.source)
         model = self.setup.chosen_model
         more: dict[str, Any] = {}
         if model.name == "sdxl":
@@ -66,24 +65,49 @@ class TinyModel:
         return np.asarray(found.images[0])
 
 
-def tiny_model(root: Path, name: str, source: Path) -> TinyModel:
+@cache
+def _pipeline(source: Path) -> Any:
+    import diffusers
+
+    with quiet_libraries():
+        pipe = diffusers.DiffusionPipeline.from_pretrained(source, local_files_only=True)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def tiny_model(
+    root: Path,
+    name: str,
+    source: Path,
+    precision: Precision = "fp32",
+    inline_bytes: int = INLINE_BYTES,
+) -> TinyModel:
     """Put a tiny model where a fetched one lies, accept its licence, export it."""
     setup = SceneSetup(
         root,
         backend="tensorrt",
         model=name,
-        precision="fp32",
+        precision=precision,
         steps=STEPS,
         device="cpu",
         dev_licence=CONTRACT,
     )
     model = model_named(name)
+    claims = Claims(setup.folder, name)
     shutil.copytree(source, setup.folder.model_dir(model))
+    fetched = setup.folder.model_dir(model).rglob("*")
+    claims.note("weights", [path for path in fetched if path.is_file()])
     ModelsLock(setup.folder.lock_file).accept(
         name, model.licence, how="test", repo=model.repo, contract=CONTRACT
     )
-    folder = ExportFolder(setup.folder.onnx_dir(model, "fp32"), "fp32")
-    export_model(setup.folder.model_dir(model), folder, "fp32", text_length=model.max_text_tokens)
+    export_model(
+        setup.folder.model_dir(model),
+        ExportFolder(setup.folder.onnx_dir(model, precision), precision),
+        precision,
+        text_length=model.max_text_tokens,
+        claims=claims,
+        inline_bytes=inline_bytes,
+    )
     return TinyModel(setup, source)
 
 
