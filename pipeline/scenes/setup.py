@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from edgewatch.pipeline.errors import SceneRefused
 from edgewatch.pipeline.scenes.models.catalogue import (
     Precision,
     SceneModel,
@@ -64,4 +65,8 @@ class SceneSetup:
     @property
     def chosen_steps(self) -> int:
         """How many steps a picture takes. Raises SceneRefused."""
-        return self.chosen_model.steps if self.steps is None else self.steps
+        model = self.chosen_model
+        steps = model.steps if self.steps is None else self.steps
+        if not 1 <= steps <= model.most_steps:
+            raise SceneRefused(f"{model.name} takes 1 to {model.most_steps} steps, not {steps}")
+        return steps

@@ -157,7 +157,7 @@ class DiffusersEngine:
         """
         self._refuse_size(size)
         stages = self._opened
-        steps = self._refuse_steps()
+        steps = self._setup.chosen_steps
         noise = flux_noise if self._family == "flux" else sdxl_noise
         facts = stages.facts
         latents = noise(seed, size, channels=facts.latent_channels, factor=facts.factor)
@@ -269,14 +269,6 @@ class DiffusersEngine:
                 f"{self._model.name} makes pictures with sides of {least} to {most} pixels, not "
                 f"{size[0]}x{size[1]}: make a smaller one and scale it"
             )
-
-    def _refuse_steps(self) -> int:
-        steps = self._setup.chosen_steps
-        if not 1 <= steps <= self._model.most_steps:
-            raise SceneRefused(
-                f"{self._model.name} takes 1 to {self._model.most_steps} steps, not {steps}"
-            )
-        return steps
 
     def _stepped(self, done: int, steps: int) -> None:
         self._on_part("denoise", done, steps)

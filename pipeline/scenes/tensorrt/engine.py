@@ -133,7 +133,7 @@ class TensorRTEngine:
         """
         facts = self._opened
         self._refuse_size(facts, size)
-        steps = self._refuse_steps()
+        steps = self._setup.chosen_steps
         self._fit(facts, size)
         text = self._text(facts, prompt)
         latents = self._denoised(facts, text, seed, size, steps)
@@ -180,14 +180,6 @@ class TensorRTEngine:
                 f"{self._model.name} makes pictures with sides of {low} to {high} pixels, not "
                 f"{size[0]}x{size[1]}"
             )
-
-    def _refuse_steps(self) -> int:
-        steps = self._setup.chosen_steps
-        if not 1 <= steps <= self._model.most_steps:
-            raise SceneRefused(
-                f"{self._model.name} takes 1 to {self._model.most_steps} steps, not {steps}"
-            )
-        return steps
 
     def _fit(self, facts: DiffusionFacts, size: tuple[int, int]) -> None:
         """Admit the memory for a size, and have a runner for it. Raises SceneRefused."""
