@@ -24,6 +24,7 @@ from edgewatch.config.sections import (
     Evidence,
     Mqtt,
     Notify,
+    Scene,
     Section,
     Service,
     Web,
@@ -70,7 +71,7 @@ class CameraPlan:
     prompt: str
     ignore: Regions = ()
     """Regions of the picture that are not judged."""
-    scene: str = "fixed"
+    scene: Scene = "fixed"
     """Whether the camera stands ("fixed") or looks out of a moving vehicle ("driving")."""
 
 

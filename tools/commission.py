@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
+import numpy as np
 from rich.console import Console
 
 from edgewatch.config.errors import ConfigError
@@ -20,7 +22,6 @@ from edgewatch.pipeline.engine_setup import engine_setup
 from edgewatch.pipeline.engines import create_engine
 from edgewatch.pipeline.errors import CameraError, EngineError
 from edgewatch.pipeline.scenes.incidents.catalogue import KINDS
-from edgewatch.pipeline.scenes.incidents.incident import CameraKind
 from edgewatch.pipeline.watch import rules_of
 from edgewatch.tools.commissioning.normal import Normal, read_recordings, watch
 from edgewatch.tools.commissioning.outcome import outcome_of
@@ -170,12 +171,11 @@ def _normal(plan: CameraPlan, options: argparse.Namespace, *, shown: bool) -> No
 
 
 def _trials(plan: CameraPlan, options: argparse.Namespace) -> tuple[Trial, ...]:
-    camera: CameraKind = "driving" if plan.scene == "driving" else "fixed"
-    kinds = kinds_for(camera, options.kind)
+    kinds = kinds_for(plan.scene, options.kind)
     if not kinds:
         raise ConfigError(
-            f"--kind {', '.join(options.kind)}: makes no sense on a {camera} camera; there are "
-            f"{', '.join(kinds_for(camera))}"
+            f"--kind {', '.join(options.kind)}: makes no sense on a {plan.scene} camera; there are "
+            f"{', '.join(kinds_for(plan.scene))}"
         )
     hidden = [name for name, foot in PLACES.items() if _is_hidden(plan, foot)]
     try:
@@ -185,9 +185,6 @@ def _trials(plan: CameraPlan, options: argparse.Namespace) -> tuple[Trial, ...]:
 
 
 def _is_hidden(plan: CameraPlan, foot: tuple[float, float]) -> bool:
-    import cv2
-    import numpy as np
-
     return any(
         cv2.pointPolygonTest(np.array(region, np.float32), foot, measureDist=False) >= 0
         for region in plan.ignore

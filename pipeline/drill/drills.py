@@ -25,7 +25,6 @@ from edgewatch.pipeline.drill.timetable import Timetable
 from edgewatch.pipeline.errors import DrillRefused, StoreError
 from edgewatch.pipeline.messages import Topics, encode
 from edgewatch.pipeline.notify.notices import Notices
-from edgewatch.pipeline.scenes.incidents.incident import CameraKind
 from edgewatch.pipeline.stats import Stats
 from edgewatch.pipeline.types import CameraName, DrillMark
 from edgewatch.pipeline.watch import Watch
@@ -154,13 +153,12 @@ class Drills:
             )
         self._refuse_untimely(watch)
         plan = watch.feed.plan
-        scene: CameraKind = "driving" if plan.scene == "driving" else "fixed"
-        drawn = kind_for(kind or self._rules.kind, scene)
+        drawn = kind_for(kind or self._rules.kind, plan.scene)
         mark = DrillMark(secrets.token_hex(8), secrets.token_hex(16), drawn)
         order = Order(
             mark=mark,
             seed=int(mark.drill_id, 16) % 2**31,
-            scene=scene,
+            scene=plan.scene,
             limits=limits_of(
                 clip_seconds=plan.clips.seconds,
                 stride_seconds=plan.clips.stride_seconds,

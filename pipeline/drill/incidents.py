@@ -7,7 +7,6 @@ from typing import Final, get_args
 from edgewatch.pipeline.drill.composer import MakeIncident
 from edgewatch.pipeline.drill.jolt import Jolt
 from edgewatch.pipeline.errors import DrillRefused
-from edgewatch.pipeline.scenes.incidents.catalogue import KINDS, fits, make_incident
 from edgewatch.pipeline.scenes.incidents.incident import CameraKind, Incident, Placement
 from edgewatch.pipeline.scenes.truth import CAMERA_FAULTS, IncidentKind
 
@@ -41,6 +40,9 @@ def incident_maker(kind: str, seed: int) -> MakeIncident:
         own = seed + round(1000 * placement.begins_seconds)
         if kind == "impact":
             return Jolt(own, placement)
+        # Only here, on the drill's thread: a daemon starts without what draws incidents
+        from edgewatch.pipeline.scenes.incidents.catalogue import KINDS, make_incident
+
         return make_incident(next(one for one in KINDS if one == kind), own, placement)
 
     return make
@@ -51,4 +53,6 @@ def _suits(kind: IncidentKind, camera: CameraKind) -> bool:
         return False
     if kind == "impact":
         return camera == "driving"
+    from edgewatch.pipeline.scenes.incidents.catalogue import KINDS, fits
+
     return kind in KINDS and fits(kind, camera)

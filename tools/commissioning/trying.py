@@ -18,7 +18,6 @@ from edgewatch.pipeline.picture_frozen import FROZEN_SECONDS
 from edgewatch.pipeline.picture_health import PictureWatch
 from edgewatch.pipeline.picture_view import MOVED_SECONDS, SETTLED_SECONDS
 from edgewatch.pipeline.scenes.incidents.catalogue import make_incident, make_twin
-from edgewatch.pipeline.scenes.incidents.incident import CameraKind
 from edgewatch.pipeline.tuning import Scores
 from edgewatch.pipeline.types import Answer, CameraName, Clip, Frame
 from edgewatch.tools.commissioning.normal import Normal, Stretch
@@ -74,7 +73,6 @@ class Trying:
         self._normal = normal
         self._baseline = baseline
         self._camera = CameraName(plan.name)
-        self._kind: CameraKind = "driving" if plan.scene == "driving" else "fixed"
         self._unjudged = 0
         self._order = _Order()
 
@@ -174,7 +172,7 @@ class Trying:
 
     def _stage_soon(self, trial: Trial) -> asyncio.Task[Staged]:
         normal, cut = self._normal.stretches, self._plan.clips
-        staging = asyncio.to_thread(stage, trial, normal, cut, self._camera, self._kind)
+        staging = asyncio.to_thread(stage, trial, normal, cut, self._camera, self._plan.scene)
         return asyncio.create_task(staging, name=f"trial {trial.number}")
 
     def _settled(self) -> PictureWatch:
@@ -190,7 +188,7 @@ class Trying:
         watching = deepcopy(settled)
         fps = self._plan.clips.fps
         lasts = HARMLESS_FAULT_SECONDS if trial.harmless else FAULT_SECONDS
-        placement = trial.placement(FAULT_LEAD_SECONDS, lasts, self._kind)
+        placement = trial.placement(FAULT_LEAD_SECONDS, lasts, self._plan.scene)
         incident = (make_twin if trial.harmless else make_incident)(
             trial.kind, trial.seed, placement
         )

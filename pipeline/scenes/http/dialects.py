@@ -66,8 +66,6 @@ def request_body(model: SceneModel, dialect: Dialect, question: PictureQuestion)
     """Return the JSON of a request. Raises SceneRefused for what the server would refuse."""
     if not question.prompt.strip() or len(question.prompt) > LONGEST_PROMPT:
         raise SceneRefused(f"a prompt has 1 to {LONGEST_PROMPT} characters")
-    if not 1 <= question.steps <= model.most_steps:
-        raise SceneRefused(f"{model.name} takes 1 to {model.most_steps} steps")
     width, height = question.size
     body: dict[str, Any] = {"prompt": question.prompt, "seed": sent_seed(question.seed)}
     if dialect == "nim":

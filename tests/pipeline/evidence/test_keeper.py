@@ -304,14 +304,14 @@ async def test_a_thousand_events_in_a_minute_delay_nobody_and_are_all_on_record(
         cameras = [r.camera(f"cam-{number}") for number in range(10)]
         for camera in cameras:
             camera.sender.send(5.0)
-        longest_seconds = 0.0
+        taken_seconds: list[float] = []
         for turn in range(100):
             for number, camera in enumerate(cameras):
                 event_id = f"e{turn}-{number}"
                 began_seconds = time.monotonic()
                 camera.open(event_id)
                 camera.end(event_id)
-                longest_seconds = max(longest_seconds, time.monotonic() - began_seconds)
+                taken_seconds.append(time.monotonic() - began_seconds)
             await asyncio.sleep(0)
         ids = [f"e{turn}-{number}" for turn in range(100) for number in range(10)]
         for camera in cameras:
@@ -323,7 +323,9 @@ async def test_a_thousand_events_in_a_minute_delay_nobody_and_are_all_on_record(
         assert figures["recording"] == 0
         refused = [row for row in r.books.rows.values() if row.state == "failed"]
         assert all("max_recordings" in row.detail for row in refused if "under way" in row.detail)
-    assert longest_seconds < 1.0  # a loop that waits for the disk would stand for far longer
+    # The machine may stall a few; a loop that waits for the disk would wait for nearly all
+    assert sorted(taken_seconds)[989] < 0.25
+    assert max(taken_seconds) < 1.0
 
 
 async def test_a_clock_set_back_an_hour_leaves_evidence_before_and_after(tmp_path: Path) -> None:
