@@ -169,6 +169,7 @@ async def test_stop_while_a_camera_is_unreachable_ends_with_0(
         ],
     )
     async with daemon(settings) as program:
+        await heard.until_message(STATUS, b"online")  # else there is nothing to take back
         health = await program.until_logged("camera health", camera="refused", state="offline")
         assert health["reason"] == "unreachable"
         assert await program.stop() == 0
