@@ -34,7 +34,7 @@ import numpy as np
 from bench.engine_peers import Official, official_call, official_processor, video_arithmetic
 from bench.engine_subjects import Subject, from_checkpoint, shape_7b, tiny
 from edgewatch.pipeline.engines.model import AskedClip
-from edgewatch.pipeline.engines.transformers.pixels import Patcher, upload
+from edgewatch.pipeline.engines.qwen.pixels import Patcher, upload
 from tests.fakes.tiny_qwen import PIXEL_RULES
 
 FRAMES, SIDE, FPS = 20, 252, 4.0
@@ -246,7 +246,7 @@ def _timed(work: Callable[[], Any], device: Any) -> tuple[Any, float]:
 
 
 def _rules() -> Any:
-    from edgewatch.pipeline.engines.transformers.checkpoint import PixelRules
+    from edgewatch.pipeline.engines.qwen.checkpoint import PixelRules
 
     return PixelRules(
         mean=tuple(PIXEL_RULES["image_mean"]),

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.question import Form, verdict_question
-from edgewatch.pipeline.engines.transformers.pixels import grid_of
-from edgewatch.pipeline.engines.transformers.positions import Grid
+from edgewatch.pipeline.engines.qwen.pixels import grid_of
+from edgewatch.pipeline.engines.qwen.positions import Grid
 from edgewatch.pipeline.engines.transformers.rows import Row, Rows, lay_out
 
 if TYPE_CHECKING:

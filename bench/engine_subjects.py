@@ -11,10 +11,10 @@ import numpy as np
 
 from edgewatch.pipeline.engines.answers import AnswerTokens, answer_tokens
 from edgewatch.pipeline.engines.question import Form, Question
-from edgewatch.pipeline.engines.transformers.checkpoint import PixelRules, read_checkpoint
+from edgewatch.pipeline.engines.qwen.checkpoint import PixelRules, read_checkpoint
+from edgewatch.pipeline.engines.qwen.script import Script, ScriptReader
 from edgewatch.pipeline.engines.transformers.network import Network, load_network
 from edgewatch.pipeline.engines.transformers.scoring import Scorer, Scripts
-from edgewatch.pipeline.engines.transformers.script import Script, ScriptReader
 from tests.fakes.tiny_qwen import PIXEL_RULES, make_tiny_qwen
 
 VIDEO_TOKEN = 151656

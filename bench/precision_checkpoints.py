@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgewatch.pipeline.engines.transformers.modelopt.packing import (
+from edgewatch.pipeline.engines.modelopt.packing import (
     SHARING,
     Parts,
     fp8_input_scale,

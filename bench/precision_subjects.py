@@ -15,11 +15,11 @@ from bench.engine_subjects import CONFIG_7B, FixedScripts
 from edgewatch.pipeline.engines.answers import AnswerTokens, answer_tokens
 from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.question import Form
+from edgewatch.pipeline.engines.qwen.checkpoint import Checkpoint
+from edgewatch.pipeline.engines.qwen.script import ScriptReader
 from edgewatch.pipeline.engines.setup import LargestClip
-from edgewatch.pipeline.engines.transformers.checkpoint import Checkpoint
 from edgewatch.pipeline.engines.transformers.network import Network
 from edgewatch.pipeline.engines.transformers.scoring import Scorer, Scripts
-from edgewatch.pipeline.engines.transformers.script import ScriptReader
 from tests.fakes.tiny_qwen import make_tiny_qwen
 
 ANSWERS_7B = AnswerTokens((9454, 7414, 9693, 9834), (2753, 2308, 902, 5664))

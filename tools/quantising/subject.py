@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from edgewatch.pipeline.engines.answers import answer_tokens
 from edgewatch.pipeline.engines.question import Form
-from edgewatch.pipeline.engines.transformers.checkpoint import Checkpoint, read_checkpoint
+from edgewatch.pipeline.engines.qwen.checkpoint import Checkpoint, read_checkpoint
+from edgewatch.pipeline.engines.qwen.script import ScriptReader
 from edgewatch.pipeline.engines.transformers.network import Network, load_network
 from edgewatch.pipeline.engines.transformers.scoring import Scorer
-from edgewatch.pipeline.engines.transformers.script import ScriptReader
 from edgewatch.pipeline.errors import EngineFailed
 from edgewatch.tools.quantising.clips import KeptClip, batches
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgewatch.pipeline.engines.checkpoint import weight_files
-from edgewatch.pipeline.engines.transformers.modelopt.codes import unpack
-from edgewatch.pipeline.engines.transformers.modelopt.scheme import read_scheme
+from edgewatch.pipeline.engines.modelopt.codes import unpack
+from edgewatch.pipeline.engines.modelopt.scheme import read_scheme
 from edgewatch.tools.quantising.blueprint import Linear, is_head, is_vision
 from edgewatch.tools.quantising.formats import Format
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from edgewatch.pipeline.engines.transformers.quantisation import Place
+from edgewatch.pipeline.engines.qwen.quantisation import Place
 from edgewatch.pipeline.errors import EngineFailed
 
 if TYPE_CHECKING:

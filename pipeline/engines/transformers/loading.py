@@ -13,12 +13,16 @@ import numpy as np
 from edgewatch.pipeline.engines.answers import answer_tokens
 from edgewatch.pipeline.engines.memory_plan import memory_of, plan
 from edgewatch.pipeline.engines.model import AskedClip
-from edgewatch.pipeline.engines.setup import EngineSetup, LargestClip
-from edgewatch.pipeline.engines.transformers.checkpoint import (
+from edgewatch.pipeline.engines.modelopt.arithmetic import Arithmetic
+from edgewatch.pipeline.engines.modelopt.layers import held_bytes
+from edgewatch.pipeline.engines.qwen.checkpoint import (
     MODEL_TYPE,
     Checkpoint,
     read_checkpoint,
 )
+from edgewatch.pipeline.engines.qwen.quantisation import refuse_int8, refuse_unloadable
+from edgewatch.pipeline.engines.qwen.script import ScriptReader
+from edgewatch.pipeline.engines.setup import EngineSetup, LargestClip
 from edgewatch.pipeline.engines.transformers.general.checkpoint import (
     GeneralCheckpoint,
     model_type_of,
@@ -31,13 +35,9 @@ from edgewatch.pipeline.engines.transformers.libraries import (
     place_of,
     refuse_wrong_versions,
 )
-from edgewatch.pipeline.engines.transformers.modelopt.arithmetic import Arithmetic
 from edgewatch.pipeline.engines.transformers.modelopt.choice import possible_ways
-from edgewatch.pipeline.engines.transformers.modelopt.layers import held_bytes
 from edgewatch.pipeline.engines.transformers.network import load_network
-from edgewatch.pipeline.engines.transformers.quantisation import refuse_int8, refuse_unloadable
 from edgewatch.pipeline.engines.transformers.scoring import Scorer, is_out_of_memory
-from edgewatch.pipeline.engines.transformers.script import ScriptReader
 from edgewatch.pipeline.errors import EngineFailed
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import structlog
 from edgewatch.pipeline.engines.model import SIMULATED, AskedClip
 from edgewatch.pipeline.engines.setup import EngineSetup
 from edgewatch.pipeline.engines.transformers.loading import Loaded, load
-from edgewatch.pipeline.engines.transformers.worker import Turn, Worker
+from edgewatch.pipeline.engines.worker import Turn, Worker
 from edgewatch.pipeline.errors import EngineBusy, EngineFailed
 from edgewatch.pipeline.types import Answer
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from edgewatch.pipeline.engines.transformers.checkpoint import Checkpoint, PixelRules
-from edgewatch.pipeline.engines.transformers.modelopt.arithmetic import Arithmetic
+from edgewatch.pipeline.engines.modelopt.arithmetic import Arithmetic
+from edgewatch.pipeline.engines.qwen.checkpoint import Checkpoint, PixelRules
+from edgewatch.pipeline.engines.qwen.pixels import Patcher
+from edgewatch.pipeline.engines.qwen.positions import Grid
 from edgewatch.pipeline.engines.transformers.modelopt.loading import load_quantised
-from edgewatch.pipeline.engines.transformers.pixels import Patcher
-from edgewatch.pipeline.engines.transformers.positions import Grid
 from edgewatch.pipeline.engines.transformers.rows import Rows
 from edgewatch.pipeline.engines.transformers.windows import Windows
 from edgewatch.pipeline.errors import EngineFailed

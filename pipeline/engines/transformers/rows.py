@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgewatch.pipeline.engines.transformers.positions import Grid, places
-from edgewatch.pipeline.engines.transformers.script import Script
+from edgewatch.pipeline.engines.qwen.positions import Grid, places
+from edgewatch.pipeline.engines.qwen.script import Script
 
 _FILLING = 0
 """Any token does: under a causal mask nothing that counts looks to its right."""

@@ -17,12 +17,12 @@ from edgewatch.pipeline.engines.question import (
     verdict_question,
     words_question,
 )
-from edgewatch.pipeline.engines.transformers.checkpoint import PixelRules
+from edgewatch.pipeline.engines.qwen.checkpoint import PixelRules
+from edgewatch.pipeline.engines.qwen.pixels import Patcher, grid_of, upload
+from edgewatch.pipeline.engines.qwen.positions import Grid
+from edgewatch.pipeline.engines.qwen.script import Script
 from edgewatch.pipeline.engines.transformers.network import Reading, free_unused
-from edgewatch.pipeline.engines.transformers.pixels import Patcher, grid_of, upload
-from edgewatch.pipeline.engines.transformers.positions import Grid
 from edgewatch.pipeline.engines.transformers.rows import Row, Rows, lay_out
-from edgewatch.pipeline.engines.transformers.script import Script
 from edgewatch.pipeline.errors import AnswerUnreadable, EngineFailed
 from edgewatch.pipeline.types import Answer
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from edgewatch.pipeline.engines.families.family import Family
 from edgewatch.pipeline.engines.families.table import family_of
+from edgewatch.pipeline.engines.qwen.quantisation import Quantisation, quantisation_of
+from edgewatch.pipeline.engines.qwen.weights import check_weights
 from edgewatch.pipeline.engines.transformers.general.files import read_object
 from edgewatch.pipeline.engines.transformers.general.form import Source
-from edgewatch.pipeline.engines.transformers.quantisation import Quantisation, quantisation_of
-from edgewatch.pipeline.engines.transformers.weights import check_weights
 from edgewatch.pipeline.engines.weight_signs import weight_signs
 from edgewatch.pipeline.errors import EngineFailed
 

@@ -18,12 +18,12 @@ import numpy.typing as npt
 
 from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.question import Question
+from edgewatch.pipeline.engines.qwen.pixels import Patcher, grid_of, upload
+from edgewatch.pipeline.engines.qwen.positions import Grid
 from edgewatch.pipeline.engines.transformers.general.files import broken
 from edgewatch.pipeline.engines.transformers.general.form import Source
 from edgewatch.pipeline.engines.transformers.general.text import Text
 from edgewatch.pipeline.engines.transformers.general.video_rules import pixel_rules
-from edgewatch.pipeline.engines.transformers.pixels import Patcher, grid_of, upload
-from edgewatch.pipeline.engines.transformers.positions import Grid
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgewatch.pipeline.engines.transformers.checkpoint import PixelRules
+from edgewatch.pipeline.engines.qwen.checkpoint import PixelRules
 from edgewatch.pipeline.engines.transformers.general.files import broken, read_object
 
 _FILES = (

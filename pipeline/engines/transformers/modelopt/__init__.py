@@ -1,1 +1,1 @@
-"""Checkpoints that NVIDIA ModelOpt quantised: read, unpacked, packed, and computed with."""
+"""Checkpoints that NVIDIA ModelOpt quantised: computed with through the library."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgewatch.pipeline.engines.transformers.modelopt.arithmetic import Arithmetic, ways
-from edgewatch.pipeline.engines.transformers.modelopt.layers import quantised_layers
-from edgewatch.pipeline.engines.transformers.modelopt.products import fp8_products_work
-from edgewatch.pipeline.engines.transformers.modelopt.scheme import read_scheme
-from edgewatch.pipeline.engines.transformers.quantisation import (
+from edgewatch.pipeline.engines.modelopt.arithmetic import Arithmetic, ways
+from edgewatch.pipeline.engines.modelopt.layers import quantised_layers
+from edgewatch.pipeline.engines.modelopt.scheme import read_scheme
+from edgewatch.pipeline.engines.qwen.quantisation import (
     FP8_CAPABILITY,
     Place,
     Quantisation,
 )
+from edgewatch.pipeline.engines.transformers.modelopt.products import fp8_products_work
 
 if TYPE_CHECKING:
     import torch

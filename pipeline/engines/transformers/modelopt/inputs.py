@@ -10,12 +10,12 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from edgewatch.pipeline.engines.transformers.modelopt.codes import (
+from edgewatch.pipeline.engines.modelopt.codes import (
     E4M3_MAX,
     block_scales,
     round_to_e2m1,
 )
-from edgewatch.pipeline.engines.transformers.modelopt.scheme import Scheme
+from edgewatch.pipeline.engines.modelopt.scheme import Scheme
 
 if TYPE_CHECKING:
     import torch

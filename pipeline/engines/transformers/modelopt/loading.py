@@ -11,17 +11,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgewatch.pipeline.engines.transformers.modelopt.arithmetic import Arithmetic
-from edgewatch.pipeline.engines.transformers.modelopt.inputs import Rounding, Shared, rounding
-from edgewatch.pipeline.engines.transformers.modelopt.layers import (
+from edgewatch.pipeline.engines.modelopt.arithmetic import Arithmetic
+from edgewatch.pipeline.engines.modelopt.layers import (
     PARTS,
     QuantisedLayer,
     quantised_layers,
 )
-from edgewatch.pipeline.engines.transformers.modelopt.packing import SHARING
+from edgewatch.pipeline.engines.modelopt.packing import SHARING
+from edgewatch.pipeline.engines.modelopt.scheme import REQUANTISE
+from edgewatch.pipeline.engines.modelopt.tensors import tensors_on
+from edgewatch.pipeline.engines.transformers.modelopt.inputs import Rounding, Shared, rounding
 from edgewatch.pipeline.engines.transformers.modelopt.products import Fp8Product, ImitatedProduct
-from edgewatch.pipeline.engines.transformers.modelopt.scheme import REQUANTISE
-from edgewatch.pipeline.engines.transformers.modelopt.tensors import tensors_on
 from edgewatch.pipeline.errors import EngineFailed
 
 if TYPE_CHECKING:

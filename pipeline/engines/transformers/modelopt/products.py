@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from edgewatch.pipeline.engines.transformers.modelopt.codes import unpack
+from edgewatch.pipeline.engines.modelopt.codes import unpack
+from edgewatch.pipeline.engines.modelopt.scheme import Scheme
 from edgewatch.pipeline.engines.transformers.modelopt.inputs import Rounding
-from edgewatch.pipeline.engines.transformers.modelopt.scheme import Scheme
 
 if TYPE_CHECKING:
     import torch

@@ -30,13 +30,13 @@ from edgewatch.pipeline.errors import EngineFailed
 from edgewatch.pipeline.types import Answer
 from tests.fakes.tiny_families import tiny_model, write_files
 from tests.fakes.tiny_recipes import TINY
+from tests.pipeline.engines.asked_clips import asked
 from tests.pipeline.engines.families.official import (
     IN_A_CHAT,
     official_inputs,
     official_model,
     official_score,
 )
-from tests.pipeline.engines.transformers.clips import asked
 
 Tiny = Callable[[str], Path]
 

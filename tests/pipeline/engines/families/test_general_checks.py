@@ -29,7 +29,7 @@ from edgewatch.pipeline.engines.transformers.general.network import GeneralNetwo
 from edgewatch.pipeline.engines.transformers.general.scoring import GeneralScorer
 from edgewatch.pipeline.engines.transformers.general.spoken import spoken_tokens
 from edgewatch.pipeline.errors import EngineBusy, EngineFailed
-from tests.pipeline.engines.transformers.clips import asked
+from tests.pipeline.engines.asked_clips import asked
 
 Tiny = Callable[[str], Path]
 

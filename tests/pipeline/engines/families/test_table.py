@@ -7,7 +7,7 @@ import transformers
 
 from edgewatch.pipeline.engines.families.family import Family
 from edgewatch.pipeline.engines.families.table import FAMILIES, family_of
-from edgewatch.pipeline.engines.transformers.checkpoint import MODEL_TYPE
+from edgewatch.pipeline.engines.qwen.checkpoint import MODEL_TYPE
 from edgewatch.pipeline.engines.transformers.general.forms import MAKERS
 from edgewatch.pipeline.errors import EngineFailed
 

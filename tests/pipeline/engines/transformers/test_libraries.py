@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from edgewatch.pipeline.engines.qwen.quantisation import (
+    Place,
+    Quantisation,
+    refuse_int8,
+    refuse_unloadable,
+)
 from edgewatch.pipeline.engines.transformers.libraries import (
     VERSIONS,
     choose_device,
     installed_versions,
     refuse_wrong_versions,
-)
-from edgewatch.pipeline.engines.transformers.quantisation import (
-    Place,
-    Quantisation,
-    refuse_int8,
-    refuse_unloadable,
 )
 from edgewatch.pipeline.errors import EngineFailed
 

@@ -16,7 +16,7 @@ from edgewatch.pipeline.engines.setup import EngineSetup, LargestClip
 from edgewatch.pipeline.engines.transformers import TransformersModel
 from edgewatch.pipeline.errors import EngineBusy, EngineFailed
 from tests.fakes.tiny_qwen import make_tiny_qwen
-from tests.pipeline.engines.transformers.clips import asked
+from tests.pipeline.engines.asked_clips import asked
 
 SECONDS = 30.0
 

@@ -16,16 +16,16 @@ from bench.engine_peers import official_processor
 from edgewatch.pipeline.engines.answers import AnswerTokens, answer_tokens
 from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.question import Form, verdict_question, words_question
-from edgewatch.pipeline.engines.transformers.checkpoint import Checkpoint, read_checkpoint
+from edgewatch.pipeline.engines.qwen.checkpoint import Checkpoint, read_checkpoint
+from edgewatch.pipeline.engines.qwen.pixels import grid_of
+from edgewatch.pipeline.engines.qwen.positions import Grid
+from edgewatch.pipeline.engines.qwen.script import ScriptReader
 from edgewatch.pipeline.engines.transformers.network import Network, Reading, load_network
-from edgewatch.pipeline.engines.transformers.pixels import grid_of
-from edgewatch.pipeline.engines.transformers.positions import Grid
 from edgewatch.pipeline.engines.transformers.rows import Row, Rows, lay_out
 from edgewatch.pipeline.engines.transformers.scoring import Forward, Scorer
-from edgewatch.pipeline.engines.transformers.script import ScriptReader
 from edgewatch.pipeline.errors import EngineFailed
 from tests.fakes.tiny_qwen import PIXEL_RULES
-from tests.pipeline.engines.transformers.clips import asked
+from tests.pipeline.engines.asked_clips import asked
 
 CPU = torch.device("cpu")
 SIZES = [(4, 112, 112), (2, 28, 28), (6, 84, 196), (20, 252, 252), (10, 140, 56)]

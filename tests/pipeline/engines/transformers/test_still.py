@@ -13,11 +13,11 @@ from PIL import Image
 from edgewatch.pipeline.engines.answers import answer_tokens
 from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.question import IMAGE, Form, free_question
-from edgewatch.pipeline.engines.transformers.checkpoint import Checkpoint, read_checkpoint
+from edgewatch.pipeline.engines.qwen.checkpoint import Checkpoint, read_checkpoint
+from edgewatch.pipeline.engines.qwen.pixels import grid_of, upload
+from edgewatch.pipeline.engines.qwen.script import ScriptReader
 from edgewatch.pipeline.engines.transformers.network import Network, load_network
-from edgewatch.pipeline.engines.transformers.pixels import grid_of, upload
 from edgewatch.pipeline.engines.transformers.scoring import Scorer
-from edgewatch.pipeline.engines.transformers.script import ScriptReader
 from edgewatch.tools.vqa.pictures import Sides, fitting, scaled
 from tests.fakes.tiny_qwen import PIXEL_RULES
 

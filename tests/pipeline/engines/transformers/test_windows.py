@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from edgewatch.pipeline.engines.transformers.checkpoint import read_checkpoint
+from edgewatch.pipeline.engines.qwen.checkpoint import read_checkpoint
+from edgewatch.pipeline.engines.qwen.pixels import grid_of, upload
 from edgewatch.pipeline.engines.transformers.network import Network, load_network
-from edgewatch.pipeline.engines.transformers.pixels import grid_of, upload
-from tests.pipeline.engines.transformers.clips import asked
+from tests.pipeline.engines.asked_clips import asked
 
 CPU = torch.device("cpu")
 

@@ -24,7 +24,7 @@ from edgewatch.pipeline.engines.transformers.general.page_header import under_he
 from edgewatch.pipeline.engines.transformers.general.phi4_pixels import Phi4Pixels, stacked
 from edgewatch.pipeline.engines.transformers.general.picture_rules import picture_rules
 from edgewatch.pipeline.errors import EngineFailed
-from tests.pipeline.engines.transformers.clips import asked
+from tests.pipeline.engines.asked_clips import asked
 
 Checkpoint = Callable[[str], Path]
 QUESTION = Question("Look well.", "Is there smoke?", "")

@@ -22,8 +22,8 @@ from edgewatch.pipeline.engines.transformers.general.spoken import spoken_tokens
 from edgewatch.pipeline.errors import EngineFailed
 from tests.fakes.tiny_families_other import OTHER_TINY
 from tests.fakes.tiny_recipes import TINY
+from tests.pipeline.engines.asked_clips import asked
 from tests.pipeline.engines.families.other.test_served import SERVED
-from tests.pipeline.engines.transformers.clips import asked
 
 Checkpoint = Callable[[str], Path]
 SCORED = ["blip-2", "blip-2 with T5", "fuyu", "kosmos-2", "phi4_multimodal"]

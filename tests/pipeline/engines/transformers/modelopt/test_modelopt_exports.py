@@ -11,16 +11,16 @@ import torch
 from safetensors.torch import load_file
 
 from bench.precision_checkpoints import measured_inputs, write_quantised
-from edgewatch.pipeline.engines.transformers.modelopt.arithmetic import Arithmetic
-from edgewatch.pipeline.engines.transformers.modelopt.codes import unpack
+from edgewatch.pipeline.engines.modelopt.arithmetic import Arithmetic
+from edgewatch.pipeline.engines.modelopt.codes import unpack
+from edgewatch.pipeline.engines.modelopt.layers import quantised_layers
+from edgewatch.pipeline.engines.modelopt.scheme import read_scheme
 from edgewatch.pipeline.engines.transformers.modelopt.inputs import Nvfp4, rounding
-from edgewatch.pipeline.engines.transformers.modelopt.layers import quantised_layers
 from edgewatch.pipeline.engines.transformers.modelopt.loading import (
     empty_model,
     load_quantised,
     name_in_model,
 )
-from edgewatch.pipeline.engines.transformers.modelopt.scheme import read_scheme
 from tests.pipeline.engines.transformers.modelopt.exports import (
     CONFIGS,
     DOWN,

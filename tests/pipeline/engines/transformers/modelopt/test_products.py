@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 import torch
 
-from edgewatch.pipeline.engines.transformers.modelopt.codes import unpack
+from edgewatch.pipeline.engines.modelopt.codes import unpack
+from edgewatch.pipeline.engines.modelopt.packing import (
+    fp8_input_scale,
+    largest,
+    nvfp4_input_scale,
+    pack_fp8,
+    pack_nvfp4,
+)
+from edgewatch.pipeline.engines.modelopt.scheme import FORMATS, Scheme
 from edgewatch.pipeline.engines.transformers.modelopt.inputs import (
     PIECE,
     Fp8,
@@ -17,19 +25,11 @@ from edgewatch.pipeline.engines.transformers.modelopt.inputs import (
     Shared,
     rounding,
 )
-from edgewatch.pipeline.engines.transformers.modelopt.packing import (
-    fp8_input_scale,
-    largest,
-    nvfp4_input_scale,
-    pack_fp8,
-    pack_nvfp4,
-)
 from edgewatch.pipeline.engines.transformers.modelopt.products import (
     Fp8Product,
     ImitatedProduct,
     fp8_products_work,
 )
-from edgewatch.pipeline.engines.transformers.modelopt.scheme import FORMATS, Scheme
 
 CPU = torch.device("cpu")
 

@@ -16,21 +16,21 @@ from safetensors.torch import load_file, save_file
 from bench.precision_checkpoints import measured_inputs, write_quantised
 from edgewatch.pipeline.engines.memory_plan import plan
 from edgewatch.pipeline.engines.model import ModelEngine
-from edgewatch.pipeline.engines.question import Form
-from edgewatch.pipeline.engines.setup import EngineSetup, LargestClip
-from edgewatch.pipeline.engines.transformers import TransformersModel
-from edgewatch.pipeline.engines.transformers.checkpoint import read_checkpoint
-from edgewatch.pipeline.engines.transformers.libraries import place_of
-from edgewatch.pipeline.engines.transformers.modelopt.arithmetic import Arithmetic
-from edgewatch.pipeline.engines.transformers.modelopt.choice import possible_ways
-from edgewatch.pipeline.engines.transformers.modelopt.layers import (
+from edgewatch.pipeline.engines.modelopt.arithmetic import Arithmetic
+from edgewatch.pipeline.engines.modelopt.layers import (
     held_bytes,
     quantised_layers,
 )
+from edgewatch.pipeline.engines.modelopt.scheme import read_scheme
+from edgewatch.pipeline.engines.question import Form
+from edgewatch.pipeline.engines.qwen.checkpoint import read_checkpoint
+from edgewatch.pipeline.engines.setup import EngineSetup, LargestClip
+from edgewatch.pipeline.engines.transformers import TransformersModel
+from edgewatch.pipeline.engines.transformers.libraries import place_of
+from edgewatch.pipeline.engines.transformers.modelopt.choice import possible_ways
 from edgewatch.pipeline.engines.transformers.modelopt.loading import load_quantised, name_in_model
-from edgewatch.pipeline.engines.transformers.modelopt.scheme import read_scheme
 from edgewatch.pipeline.errors import EngineFailed
-from tests.pipeline.engines.transformers.clips import asked
+from tests.pipeline.engines.asked_clips import asked
 
 CPU = torch.device("cpu")
 WEIGHTS = "model-00001.safetensors"

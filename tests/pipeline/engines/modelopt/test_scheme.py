@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from edgewatch.pipeline.engines.checkpoint import Tensor
-from edgewatch.pipeline.engines.transformers.modelopt.arithmetic import Arithmetic, Way, ways
-from edgewatch.pipeline.engines.transformers.modelopt.layers import held_bytes, layers_among
-from edgewatch.pipeline.engines.transformers.modelopt.scheme import FORMATS, Scheme, read_scheme
+from edgewatch.pipeline.engines.modelopt.arithmetic import Arithmetic, Way, ways
+from edgewatch.pipeline.engines.modelopt.layers import held_bytes, layers_among
+from edgewatch.pipeline.engines.modelopt.scheme import FORMATS, Scheme, read_scheme
 from edgewatch.pipeline.errors import EngineFailed
 
 UP = "model.layers.0.mlp.up_proj"

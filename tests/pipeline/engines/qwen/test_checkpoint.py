@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from edgewatch.pipeline.engines.transformers.checkpoint import read_checkpoint
-from edgewatch.pipeline.engines.transformers.quantisation import Quantisation
+from edgewatch.pipeline.engines.qwen.checkpoint import read_checkpoint
+from edgewatch.pipeline.engines.qwen.quantisation import Quantisation
 from edgewatch.pipeline.errors import EngineFailed
 from tests.fakes.tiny_qwen import make_tiny_qwen
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from edgewatch.pipeline.engines.transformers.modelopt.codes import (
+from edgewatch.pipeline.engines.modelopt.codes import (
     E2M1_MAX,
     E4M3_MAX,
     block_scales,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from edgewatch.pipeline.engines.question import Form, verdict_question
-from edgewatch.pipeline.engines.transformers.checkpoint import read_checkpoint
-from edgewatch.pipeline.engines.transformers.script import ScriptReader
+from edgewatch.pipeline.engines.qwen.checkpoint import read_checkpoint
+from edgewatch.pipeline.engines.qwen.script import ScriptReader
 from edgewatch.pipeline.errors import EngineFailed
 
 QUESTION = verdict_question("Report falls.", Form())

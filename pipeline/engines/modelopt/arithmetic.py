@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from edgewatch.pipeline.engines.transformers.modelopt.scheme import Scheme
+from edgewatch.pipeline.engines.modelopt.scheme import Scheme
 
 Way = Literal["native", "unpacked", "packed"]
 

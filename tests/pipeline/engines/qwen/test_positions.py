@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgewatch.pipeline.engines.transformers.positions import Grid, Places, places
+from edgewatch.pipeline.engines.qwen.positions import Grid, Places, places
 
 BEFORE, AFTER = 5, 4
 

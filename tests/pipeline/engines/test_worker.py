@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from edgewatch.pipeline.engines.transformers.worker import Turn, Worker
+from edgewatch.pipeline.engines.worker import Turn, Worker
 from edgewatch.pipeline.errors import EngineFailed
 
 SECONDS = 10.0

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgewatch.pipeline.engines.transformers.quantisation import Quantisation, quantisation_of
-from edgewatch.pipeline.engines.transformers.weights import check_weights
+from edgewatch.pipeline.engines.qwen.quantisation import Quantisation, quantisation_of
+from edgewatch.pipeline.engines.qwen.weights import check_weights
 from edgewatch.pipeline.engines.weight_signs import weight_signs
 from edgewatch.pipeline.errors import EngineFailed
 

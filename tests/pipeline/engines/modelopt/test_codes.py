@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from edgewatch.pipeline.engines.transformers.modelopt.codes import (
+from edgewatch.pipeline.engines.modelopt.codes import (
     E2M1,
     block_scales,
     e2m1_of_bytes,
@@ -14,7 +14,7 @@ from edgewatch.pipeline.engines.transformers.modelopt.codes import (
     round_to_e2m1,
     unpack,
 )
-from edgewatch.pipeline.engines.transformers.modelopt.packing import (
+from edgewatch.pipeline.engines.modelopt.packing import (
     e2m1_codes,
     fp8_input_scale,
     largest,
@@ -22,7 +22,7 @@ from edgewatch.pipeline.engines.transformers.modelopt.packing import (
     pack_fp8,
     pack_nvfp4,
 )
-from edgewatch.pipeline.engines.transformers.modelopt.scheme import FORMATS, Scheme
+from edgewatch.pipeline.engines.modelopt.scheme import FORMATS, Scheme
 
 
 def scheme(algorithm: str, group: int | None = None) -> Scheme:

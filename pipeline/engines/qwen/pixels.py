@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgewatch.pipeline.engines.transformers.checkpoint import PixelRules
-from edgewatch.pipeline.engines.transformers.positions import Grid
+from edgewatch.pipeline.engines.qwen.checkpoint import PixelRules
+from edgewatch.pipeline.engines.qwen.positions import Grid
 from edgewatch.pipeline.errors import EngineFailed
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from edgewatch.pipeline.engines.transformers.modelopt.scheme import Scheme
+from edgewatch.pipeline.engines.modelopt.scheme import Scheme
 
 if TYPE_CHECKING:
     import torch

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgewatch.pipeline.engines.checkpoint import Tensor, tensors_of
-from edgewatch.pipeline.engines.transformers.modelopt.arithmetic import Arithmetic
-from edgewatch.pipeline.engines.transformers.modelopt.scheme import REQUANTISE, Scheme
+from edgewatch.pipeline.engines.modelopt.arithmetic import Arithmetic
+from edgewatch.pipeline.engines.modelopt.scheme import REQUANTISE, Scheme
 from edgewatch.pipeline.errors import EngineFailed
 
 PARTS = ("weight", "weight_scale", "weight_scale_2", "input_scale", "pre_quant_scale", "bias")

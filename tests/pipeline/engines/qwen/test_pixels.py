@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from bench.engine_peers import official_processor
-from edgewatch.pipeline.engines.transformers.checkpoint import PixelRules, read_checkpoint
-from edgewatch.pipeline.engines.transformers.pixels import Patcher, grid_of, upload
-from edgewatch.pipeline.engines.transformers.positions import Grid
+from edgewatch.pipeline.engines.qwen.checkpoint import PixelRules, read_checkpoint
+from edgewatch.pipeline.engines.qwen.pixels import Patcher, grid_of, upload
+from edgewatch.pipeline.engines.qwen.positions import Grid
 from edgewatch.pipeline.errors import EngineFailed
 from tests.fakes.tiny_qwen import PIXEL_RULES
 

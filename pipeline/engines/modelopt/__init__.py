@@ -1,0 +1,1 @@
+"""Checkpoints that NVIDIA ModelOpt quantised: their format, layers and numbers."""
