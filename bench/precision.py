@@ -45,6 +45,7 @@ from typing import Any
 
 from bench.precision_checkpoints import measured_inputs, write_plain, write_quantised
 from bench.precision_subjects import asker_of, draw, random_clips
+from edgewatch.pipeline.engines.device_memory import free_unused
 from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.modelopt.arithmetic import Arithmetic, Way
 from edgewatch.pipeline.engines.modelopt.scheme import read_scheme
@@ -53,7 +54,7 @@ from edgewatch.pipeline.engines.qwen.quantisation import refuse_int8
 from edgewatch.pipeline.engines.setup import LargestClip
 from edgewatch.pipeline.engines.transformers.libraries import place_of
 from edgewatch.pipeline.engines.transformers.modelopt.choice import possible_ways
-from edgewatch.pipeline.engines.transformers.network import Network, free_unused, load_network
+from edgewatch.pipeline.engines.transformers.network import Network, load_network
 from edgewatch.pipeline.engines.transformers.scoring import Scorer
 from edgewatch.pipeline.errors import EngineFailed
 

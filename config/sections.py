@@ -31,7 +31,7 @@ DEFAULT_PROMPTS = {
 }
 """What counts as an anomaly where `prompt` says nothing, by `scene`."""
 
-ENGINES_HERE = ("builtin", "transformers", "tensorrt", "remote")
+ENGINES_HERE = ("builtin", "transformers", "tensorrt", "remote", "native")
 """The engine kinds that this version can start; the others are known, but not there yet."""
 
 LEAST_FRAMES = 4
@@ -244,7 +244,7 @@ class Engine(Section):
 
     @model_validator(mode="after")
     def _kind_has_what_it_needs(self) -> Self:
-        if self.kind in ("transformers", "tensorrt") and self.model is None:
+        if self.kind in ("transformers", "tensorrt", "native") and self.model is None:
             broken(
                 f'is missing: kind = "{self.kind}" loads a model',
                 'Set model = "/models/NAME", the directory of a checkpoint; see docs/engines.md',

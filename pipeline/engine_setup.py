@@ -74,7 +74,7 @@ def calibration_file(settings: Settings) -> Path:
     engine = settings.engine
     if isinstance(engine.calibration, Path):
         return engine.calibration
-    has_folder = engine.kind in ("transformers", "tensorrt")
+    has_folder = engine.kind in ("transformers", "tensorrt", "native")
     return default_file(engine.model if has_folder else None, settings.service.data_dir)
 
 

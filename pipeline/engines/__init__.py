@@ -78,7 +78,7 @@ def _of_kind(setup: EngineSetup) -> Engine:
             from edgewatch.pipeline.engines.builtin import BuiltinEngine
 
             return BuiltinEngine(baseline_dir=setup.baseline_dir, max_batch=setup.max_batch)
-        case "transformers" | "tensorrt" | "remote":
+        case "transformers" | "tensorrt" | "remote" | "native":
             from edgewatch.pipeline.engines.model import ModelEngine
             from edgewatch.pipeline.engines.models import create_model
 

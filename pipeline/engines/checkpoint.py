@@ -103,7 +103,7 @@ def tensors_of(checkpoint: Path) -> Iterator[Tensor]:
     Raises EngineFailed if a file is missing, cut short or no safetensors file.
     """
     for file in weight_files(checkpoint):
-        yield from _tensors_in(file)
+        yield from tensors_in(file)
 
 
 def weight_files(checkpoint: Path) -> list[Path]:
@@ -116,7 +116,8 @@ def weight_files(checkpoint: Path) -> list[Path]:
     return [_present(checkpoint, ONE_FILE)]
 
 
-def _tensors_in(file: Path) -> Iterator[Tensor]:
+def tensors_in(file: Path) -> Iterator[Tensor]:
+    """Yield what one file holds. Raises EngineFailed if it is cut short or no safetensors file."""
     size_bytes = file.stat().st_size
     with file.open("rb") as stream:
         header_bytes = int.from_bytes(stream.read(8), "little")

@@ -11,8 +11,8 @@ from edgewatch.pipeline.engines.setup import EngineSetup
 def create_model(setup: EngineSetup) -> Model:
     """Make the model of a kind; nothing heavy is imported before its `start`.
 
-    TensorRT-LLM always runs in a child, as its faults take a process along; a model of any kind
-    does where GPUs are named, one child on each.
+    TensorRT-LLM and our own kernels always run in a child, as their faults take a process along; a
+    model of any kind does where GPUs are named, one child on each.
     """
     if setup.kind == "remote":
         from edgewatch.pipeline.engines.remote import RemoteModel
@@ -36,6 +36,10 @@ def create_model_here(setup: EngineSetup) -> Model:
             from edgewatch.pipeline.engines.transformers import TransformersModel
 
             return TransformersModel(setup)
+        case "native":
+            from edgewatch.pipeline.engines.native import NativeModel
+
+            return NativeModel(setup)
         case "tensorrt":
             from edgewatch.pipeline.engines.tensorrt import TensorRtModel
 

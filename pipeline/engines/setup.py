@@ -47,6 +47,22 @@ class EngineSetup:
     tensor_parallel: int = 1
     quantize: Literal["none", "int8"] = "none"
 
+    precision: Literal["auto", "bf16", "fp8"] = "auto"
+    """What `native` multiplies in; "auto": what the checkpoint holds and the device has."""
+    incremental: bool = True
+    """Whether `native` keeps what it saw of a pair of frames for the clips that overlap it."""
+    vision_cache_bytes: int = 512_000_000
+    """Most that it keeps so, on the device."""
+    compare_clips: int = 0
+    """So many clips are held against transformers at the start of `native`."""
+    most_drift: float = 0.1
+    """Largest change of P(anomaly) by quantised weights that `native` starts with."""
+    words_temperature: float = 0.0
+    """0: the most probable word each time."""
+    words_top_p: float = 1.0
+    words_stop: tuple[str, ...] = ()
+    """Texts that end a description; they are left out of it."""
+
     servers: tuple[str, ...] = ()
     served_model: str | None = None
     token: str | None = field(default=None, repr=False)

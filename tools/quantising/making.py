@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from edgewatch.config.errors import ConfigError
 from edgewatch.config.settings import CameraPlan
+from edgewatch.pipeline.engines.device_memory import free_unused, is_out_of_memory
 from edgewatch.pipeline.engines.transformers.libraries import (
     choose_device,
     installed_versions,
     refuse_wrong_versions,
 )
-from edgewatch.pipeline.engines.transformers.network import free_unused
-from edgewatch.pipeline.engines.transformers.scoring import is_out_of_memory
 from edgewatch.pipeline.errors import EngineFailed
 from edgewatch.tools.quantising import config_file, modelopt, room
 from edgewatch.tools.quantising.blueprint import refuse_widths

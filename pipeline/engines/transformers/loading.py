@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgewatch.pipeline.engines.answers import answer_tokens
+from edgewatch.pipeline.engines.device_memory import is_out_of_memory
 from edgewatch.pipeline.engines.memory_plan import memory_of, plan
 from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.modelopt.arithmetic import Arithmetic
@@ -37,7 +38,7 @@ from edgewatch.pipeline.engines.transformers.libraries import (
 )
 from edgewatch.pipeline.engines.transformers.modelopt.choice import possible_ways
 from edgewatch.pipeline.engines.transformers.network import load_network
-from edgewatch.pipeline.engines.transformers.scoring import Scorer, is_out_of_memory
+from edgewatch.pipeline.engines.transformers.scoring import Scorer
 from edgewatch.pipeline.errors import EngineFailed
 
 if TYPE_CHECKING:

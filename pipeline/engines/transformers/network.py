@@ -7,7 +7,6 @@ measurement can stand between. The numbers are those of the library's own `forwa
 
 from __future__ import annotations
 
-import gc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -183,15 +182,6 @@ def load_network(
             "download the checkpoint again",
         )
     return Network(model if "device_map" in options else model.to(device), checkpoint.pixels)
-
-
-def free_unused(device: torch.device) -> None:
-    """Give memory back that nothing refers to any more."""
-    import torch
-
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
 
 
 def _has(package: str) -> bool:

@@ -9,6 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgewatch.pipeline.engines.answers import AnswerTokens, answer_of, unreadable
+from edgewatch.pipeline.engines.device_memory import (
+    free_sentence,
+    free_unused,
+    is_out_of_memory,
+)
 from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.question import (
     Form,
@@ -21,7 +26,7 @@ from edgewatch.pipeline.engines.qwen.checkpoint import PixelRules
 from edgewatch.pipeline.engines.qwen.pixels import Patcher, grid_of, upload
 from edgewatch.pipeline.engines.qwen.positions import Grid
 from edgewatch.pipeline.engines.qwen.script import Script
-from edgewatch.pipeline.engines.transformers.network import Reading, free_unused
+from edgewatch.pipeline.engines.transformers.network import Reading
 from edgewatch.pipeline.engines.transformers.rows import Row, Rows, lay_out
 from edgewatch.pipeline.errors import AnswerUnreadable, EngineFailed
 from edgewatch.pipeline.types import Answer
@@ -192,19 +197,10 @@ class Scorer:
         grid = grid_of(clip.frames.shape, self._rules)
         return EngineFailed(
             f"one clip of {frames} frames of {width}x{height} ({grid.tokens} tokens) does not fit "
-            f"into the memory of {_free(self._network.device)}",
+            f"into the memory of {free_sentence(self._network.device)}",
             "set fewer [clips] pixels or seconds, end other programs that hold memory, or take a "
             "quantised checkpoint",
         )
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed: torch's own error on a GPU, its allocator's on a CPU."""
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        "can't allocate memory" in str(error)
-    )
 
 
 def _of_one_shape(clips: Sequence[AskedClip]) -> Iterator[list[int]]:
@@ -213,16 +209,3 @@ def _of_one_shape(clips: Sequence[AskedClip]) -> Iterator[list[int]]:
     for index, clip in enumerate(clips):
         shapes.setdefault(clip.frames.shape, []).append(index)
     yield from shapes.values()
-
-
-def _free(device: torch.device) -> str:
-    import torch
-
-    if device.type != "cuda":
-        return f"this machine ({device})"
-    free_bytes, total_bytes = torch.cuda.mem_get_info(device)
-    held_bytes = torch.cuda.memory_allocated(device)
-    return (
-        f"{torch.cuda.get_device_name(device)}: {free_bytes / 1e9:.1f} of "
-        f"{total_bytes / 1e9:.1f} GB are free, the model holds {held_bytes / 1e9:.1f} GB"
-    )

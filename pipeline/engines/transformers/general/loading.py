@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from edgewatch.pipeline.engines.device_memory import is_out_of_memory
 from edgewatch.pipeline.engines.qwen.quantisation import refuse_int8, refuse_unloadable
 from edgewatch.pipeline.engines.setup import EngineSetup
 from edgewatch.pipeline.engines.transformers.general.checkpoint import (
@@ -19,7 +20,6 @@ from edgewatch.pipeline.engines.transformers.general.network import GeneralNetwo
 from edgewatch.pipeline.engines.transformers.general.scoring import GeneralScorer
 from edgewatch.pipeline.engines.transformers.general.spoken import spoken_tokens
 from edgewatch.pipeline.engines.transformers.libraries import place_of
-from edgewatch.pipeline.engines.transformers.scoring import is_out_of_memory
 from edgewatch.pipeline.engines.trial_clips import black_clip
 from edgewatch.pipeline.errors import EngineFailed
 

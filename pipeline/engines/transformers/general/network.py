@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from edgewatch.pipeline.engines.device_memory import is_out_of_memory
 from edgewatch.pipeline.engines.families.family import Family
 from edgewatch.pipeline.engines.transformers.general.adapters import add_sight
 from edgewatch.pipeline.engines.transformers.general.files import unusable
-from edgewatch.pipeline.engines.transformers.scoring import is_out_of_memory
 from edgewatch.pipeline.errors import EngineFailed
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgewatch.pipeline.engines.answers import AnswerTokens, answer_of, unreadable
+from edgewatch.pipeline.engines.device_memory import is_out_of_memory
 from edgewatch.pipeline.engines.families.family import Family
 from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.question import (
@@ -19,7 +20,6 @@ from edgewatch.pipeline.engines.question import (
     words_question,
 )
 from edgewatch.pipeline.engines.transformers.general.form import FamilyForm
-from edgewatch.pipeline.engines.transformers.scoring import is_out_of_memory
 from edgewatch.pipeline.errors import AnswerUnreadable, EngineFailed
 from edgewatch.pipeline.types import Answer
 
