@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgewatch.pipeline.engines import Engine
-from edgewatch.pipeline.types import Answer, CameraName, Clip
+from edgewatch.pipeline.engines import Engine, batches_in_flight, figures_of, foresees
+from edgewatch.pipeline.engines.figures import EngineFigures
+from edgewatch.pipeline.types import Answer, CameraName, Clip, FramePair
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,26 @@ class Stopwatch(Engine):
     def max_batch(self) -> int:
         """As the engine within."""
         return self._engine.max_batch
+
+    @property
+    def batches_in_flight(self) -> int:
+        """As the engine within."""
+        return batches_in_flight(self._engine)
+
+    @property
+    def foresees(self) -> bool:
+        """As the engine within."""
+        return foresees(self._engine)
+
+    @property
+    def figures(self) -> EngineFigures | None:
+        """As the engine within."""
+        return figures_of(self._engine)
+
+    def foresee(self, pair: FramePair) -> None:
+        """Pass a pair of frames on, untimed."""
+        if foresees(self._engine):
+            self._engine.foresee(pair)
 
     async def start(self) -> None:
         """Start the engine within."""

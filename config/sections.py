@@ -190,15 +190,37 @@ class Engine(Section):
     """Put into the model's mouth before its answer, for models that think aloud first."""
     least_mass: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Probability that both answers together must hold, else the verdict is uncertain."""
+    question_first: bool = False
+    """Asked before the video, not behind it; `edgewatch evaluate --question-orders` says which."""
 
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$")] = "auto"
-    """Where `transformers` computes."""
+    """Where `transformers` and `native` compute."""
     gpus: Annotated[tuple[Annotated[int, Field(ge=0, le=63)], ...], Field(strict=False)] = ()
     """One engine in a process of its own on each of these; empty: on the first."""
     tensor_parallel: Annotated[int, Field(ge=1, le=8)] = 1
     """So many GPUs share one engine, for a model that fits into none."""
     quantize: Literal["none", "int8"] = "none"
     """Weights halved at load (bitsandbytes), with `transformers` on a GPU."""
+    precision: Literal["auto", "bf16", "fp8"] = "auto"
+    """What `native` multiplies in; `auto`: what the checkpoint holds and the device has."""
+    incremental: bool = True
+    """Whether `native` keeps what it saw of a pair of frames for the clips that overlap there."""
+    vision_cache_bytes: Annotated[int, Field(ge=0, le=64_000_000_000)] = 512_000_000
+    """Memory of the device that `native` keeps it in; taken at the start."""
+    compare_clips: Annotated[int, Field(ge=0, le=64)] = 0
+    """So many clips are held against transformers, with the same weights, when `native` starts."""
+    most_drift: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Mean change of P(anomaly) by weights quantised at load that `native` starts with; 1: any."""
+
+    words_temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
+    """How freely `native` chooses the words of a description; 0: the most probable each time."""
+    words_top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Only the most probable tokens that have so much probability together are chosen from."""
+    words_stop: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=100)], ...],
+        Field(strict=False, max_length=8),
+    ] = ()
+    """Texts that end a description of `native`'s; they are left out of it."""
 
     url: str | None = None
     """A server with OpenAI's interface, for `remote`."""
@@ -255,6 +277,13 @@ class Engine(Section):
                 'is missing: kind = "remote" asks a server',
                 'Set url = "http://127.0.0.1:8000/v1", the address of its OpenAI interface',
                 "url",
+            )
+        if self.kind == "remote" and self.question_first:
+            broken(
+                'does not go with kind = "remote": servers put the video first, whatever the order '
+                "in which it is sent",
+                "Remove question_first",
+                "question_first",
             )
         if self.answers[0].casefold() == self.answers[1].casefold():
             broken("are the same word twice", 'Write answers = ["Yes", "No"]', "answers")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections.abc import Awaitable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import structlog
 import edgewatch
 from edgewatch.pipeline.clock import Clock
 from edgewatch.pipeline.coverage import open_ms, settled_until_ms
+from edgewatch.pipeline.engines import figures_of
+from edgewatch.pipeline.engines.figures import EngineFigures
 from edgewatch.pipeline.errors import StoreError
 from edgewatch.pipeline.ledger import coverage_totals
 from edgewatch.pipeline.notify.drain import WayStatus
@@ -91,6 +94,7 @@ class Reports:
                 "state": pipeline.judge.state.state,
                 "detail": pipeline.judge.state.detail,
                 "restarts": snapshot.engine_restarts,
+                "figures": _engine_figures(figures_of(pipeline.judge.engine)),
             },
             "evidence": None if pipeline.evidence is None else pipeline.evidence.figures(),
             "store": {"trouble": store.trouble, "events_waiting": store.events_waiting},
@@ -155,6 +159,14 @@ class Reports:
             await report
         except StoreError as error:
             log.warning("report delayed", reason=str(error))
+
+
+def _engine_figures(figures: EngineFigures | None) -> Mapping[str, Any] | None:
+    """Return what an engine counted, with the share of sights that were there; None: nothing."""
+    if figures is None:
+        return None
+    rate = figures.sight_hit_rate
+    return {**asdict(figures), "sight_hit_rate": None if rate is None else round(rate, 4)}
 
 
 def resident_bytes() -> int:

@@ -24,6 +24,7 @@ from edgewatch.pipeline.clock import Clock, SystemClock
 from edgewatch.pipeline.engine_setup import engine_setup
 from edgewatch.pipeline.engines import create_engine
 from edgewatch.pipeline.errors import EdgewatchError
+from edgewatch.pipeline.hops import overlaps
 from edgewatch.pipeline.settings_log import log_reload, log_start
 from edgewatch.pipeline.watch import Feed, live_feed
 from edgewatch.pipeline.wiring import Pipeline, assembled, broker_address
@@ -131,6 +132,17 @@ class Service:
             pipeline.flow.add(live_feed(plan), pipeline.observers_of(plan))
         if not self._settings.cameras:
             log.warning("no cameras", cure="add a [[cameras]] table to the settings, then reload")
+        self._say_shared()
+
+    def _say_shared(self) -> None:
+        """Say how much of what an engine sees clips share, where it makes a difference."""
+        engine = self._settings.engine
+        if engine.kind != "native" or not engine.incremental:
+            return
+        for one in overlaps([(plan.name, plan.clips) for plan in self._settings.plans()]):
+            say = log.warning if one.rounding else log.info
+            rounded = {"rounded": one.rounding} if one.rounding else {}
+            say("clips share frames", cameras=len(one.cameras), detail=one.sentence, **rounded)
 
     def _say_ready(self, pipeline: Pipeline) -> None:
         count = len(pipeline.flow.watches)

@@ -7,10 +7,24 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from edgewatch.pipeline.frames import gap_seconds
-from edgewatch.pipeline.types import CameraName, Clip, Frame
+from edgewatch.pipeline.types import CameraName, Clip, Frame, FramePair
 
 LEAST_FRAMES = 4
 """Fewer frames than this show no motion worth judging."""
+
+
+def window_frames(fps: float, seconds: float) -> int:
+    """Return the frames of a window: the even number nearest to what was asked for."""
+    return 2 * max(1, round(seconds * fps / 2))
+
+
+def hop_frames(fps: float, seconds: float, stride_seconds: float) -> int:
+    """Return the frames from one window to the next: even, or 1 where less than 1.5 is asked for.
+
+    At most a window's.
+    """
+    hop = 2 * round(stride_seconds * fps / 2) if stride_seconds * fps >= 1.5 else 1
+    return min(hop, window_frames(fps, seconds))
 
 
 class ClipAssembler:
@@ -38,18 +52,33 @@ class ClipAssembler:
         self._gap_seconds = gap_seconds(fps)
         # Two frames make one temporal token of the models: windows, and hops where they can be,
         # are even, so that overlapping windows pair the same frames.
-        self._slots = 2 * max(1, round(seconds * fps / 2))
-        stride = 2 * round(stride_seconds * fps / 2) if stride_seconds * fps >= 1.5 else 1
-        self._stride = min(stride, self._slots)
+        self._slots = window_frames(fps, seconds)
+        self._stride = hop_frames(fps, seconds, stride_seconds)
         self._frames: deque[Frame] = deque(maxlen=self._slots)
         self._unjudged = 0
         self._due_slot = 0
         self._last_start_slot = -1
+        self._first_slot = 0
+        """Of the stretch."""
+
+    @property
+    def pair(self) -> FramePair | None:
+        """The newest two frames, where windows to come will hold them as a pair.
+
+        Windows and hops being even, that is known as soon as they are there, as long as no slot
+        stays empty; after one that did, windows end where the frames do, and may pair otherwise.
+        """
+        if len(self._frames) < 2:
+            return None
+        before, newest = self._frames[-2], self._frames[-1]
+        paired = (newest.slot - self._first_slot) % 2 == 1 or self._stride % 2 == 1
+        return (before, newest) if paired and newest.slot == before.slot + 1 else None
 
     def add(self, frame: Frame) -> Clip | None:
         """Take the next frame; return the window it completes, or the one that it ends by a gap."""
         left = self.gap() if self._frames and self._is_apart(frame) else None
         if not self._frames:
+            self._first_slot = frame.slot
             self._due_slot = frame.slot + self._slots - 1
             self._last_start_slot = frame.slot - 1
         self._frames.append(frame)

@@ -26,7 +26,15 @@ from edgewatch.pipeline.reading import Reading
 from edgewatch.pipeline.recordings import recordings
 from edgewatch.pipeline.refusals import no_picture, stalled
 from edgewatch.pipeline.source import Source, redact
-from edgewatch.pipeline.types import CameraName, Clip, Coverage, Frame, Health, SourceInfo
+from edgewatch.pipeline.types import (
+    CameraName,
+    Clip,
+    Coverage,
+    Frame,
+    FramePair,
+    Health,
+    SourceInfo,
+)
 from edgewatch.pipeline.video import VideoInput, open_video
 
 log = structlog.get_logger()
@@ -73,9 +81,9 @@ class CameraStats:
 class CameraThread:
     """Reads one camera in a thread of its own until it is stopped or its recording ends.
 
-    `on_health`, `on_info`, `on_end` and the outlet are called on that thread. When it ends, for
-    whatever reason, it calls `on_end` once and then closes the outlet: with the error that ended
-    a recording, with None when it was played to its end or stopped.
+    `on_health`, `on_info`, `on_pair`, `on_end` and the outlet are called on that thread. When it
+    ends, for whatever reason, it calls `on_end` once and then closes the outlet: with the error
+    that ended a recording, with None when it was played to its end or stopped.
 
     `speed`: how fast recordings are played (1.0 is real time); None as fast as they can be read.
     `loop`: a recording that ends is played again. `replay`: a recording is footage with a time of
@@ -102,6 +110,7 @@ class CameraThread:
         on_info: Callable[[SourceInfo], None],
         on_end: Callable[[CameraError | None], None],
         on_unjudged: Callable[[float, float, Coverage], None] | None = None,
+        on_pair: Callable[[FramePair], None] | None = None,
         clock: Clock,
         random: Callable[[], float],
         first_index: int = 0,
@@ -136,6 +145,7 @@ class CameraThread:
             on_clip=self._deliver,
             on_condition=self._tell_condition,
             on_unjudged=on_unjudged,
+            on_pair=on_pair,
         )
         self._pictures = self._clips = self._reconnects = self._corrupt = 0
         # A daemon: a call of FFmpeg that hangs must not keep the process from exiting

@@ -38,6 +38,14 @@ def engine_setup(settings: Settings, *, baseline_dir: Path | None) -> EngineSetu
         gpus=engine.gpus,
         tensor_parallel=engine.tensor_parallel,
         quantize=engine.quantize,
+        precision=engine.precision,
+        incremental=engine.incremental,
+        vision_cache_bytes=engine.vision_cache_bytes,
+        compare_clips=engine.compare_clips,
+        most_drift=engine.most_drift,
+        words_temperature=engine.words_temperature,
+        words_top_p=engine.words_top_p,
+        words_stop=engine.words_stop,
         servers=engine.servers,
         served_model=engine.served_model,
         token=settings.engine_token,
@@ -55,6 +63,7 @@ def form_of(settings: Settings) -> Form:
         answer_prefix=engine.answer_prefix,
         least_mass=engine.least_mass,
         words_tokens=engine.explain_tokens,
+        question_first=engine.question_first,
     )
 
 

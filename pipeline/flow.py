@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
@@ -10,6 +12,8 @@ import structlog
 
 from edgewatch.pipeline.chronicle import Chronicle
 from edgewatch.pipeline.clock import Clock
+from edgewatch.pipeline.dispatch import Dispatch, Given
+from edgewatch.pipeline.engines import batches_in_flight
 from edgewatch.pipeline.errors import AnswerUnreadable, EngineFailed
 from edgewatch.pipeline.events import NewId
 from edgewatch.pipeline.ids import uuid7
@@ -56,15 +60,20 @@ class Flow:
         self._progress_seconds = clock.monotonic_seconds()
         self._words = Words(judge=judge, chronicle=chronicle, wanted=words)
         self._tasks: asyncio.TaskGroup | None = None
-        self._settling: dict[FeedKind, asyncio.Task[None]] = {}
-        """By what they are: takes the last batch's answers, while the engine has the next.
-        Of recordings there is no next one meanwhile, as they may have to wait for words."""
+        self._dispatch = Dispatch()
+        self._ask_again: asyncio.TimerHandle | None = None
+        self._latest: dict[FeedKind, asyncio.Task[None]] = {}
+        """By what they are: judges the last batch and takes its answers, once those of the batch
+        before it are taken."""
+        self._unsettled: Counter[CameraName] = Counter()
+        """Clips that the engine was given and whose verdicts are not out."""
         self._roster = Roster(
             chronicle=chronicle,
             open_camera=open_camera,
             clock=clock,
             on_change=self._wake.set,
             on_drop=self._drop,
+            on_pair=judge.foresee,
             local_now=local_now,
             new_id=new_id,
         )
@@ -175,49 +184,90 @@ class Flow:
             await self._wake.wait()
             self._wake.clear()
             while batch := self._next_batch():
-                await self._judge_batch(batch)
-            self._progress_seconds = self._clock.monotonic_seconds()
+                self._give(batch)
+            if not self._dispatch.under_way and not self._waiting():
+                self._progress_seconds = self._clock.monotonic_seconds()
             for watch in self._roster.ended():
-                if not self._is_settling(watch.feed.kind):
+                if not self._unsettled[watch.camera]:
                     await self._finish(watch)
             if self._roster.idle and (self._stopping.is_set() or self._idle_ends):
                 return
 
     def _next_batch(self) -> list[tuple[Watch, Clip]]:
         waiting = self._waiting()
-        self._words.screening(any(one.live for one in waiting))
+        live = any(one.live for one in waiting)
+        self._words.screening(live or any(one.live for one in self._dispatch.under_way))
         batch = []
-        # Asked each time: an engine may lose a GPU, or find that less fits into memory
-        for camera in self._scheduler.choose(waiting, max(1, self._judge.engine.max_batch)):
+        for camera in self._scheduler.choose(waiting, self._most_clips(waiting, live=live)):
             watch = self._roster[camera]
             clip = None if watch.mailbox is None else watch.mailbox.take()
             if clip is not None:
                 batch.append((watch, clip))
         return batch
 
+    def _most_clips(self, waiting: Sequence[Waiting], *, live: bool) -> int:
+        """Return how many clips may go to the engine now; 0: none yet."""
+        engine = self._judge.engine
+        strides = [one.feed.plan.clips.stride_seconds for one in self._roster if one.feed.live]
+        turn = self._dispatch.turn(
+            sum(one.clips for one in waiting if one.live or not live),
+            # Asked each time: an engine may lose a GPU, or find that less fits into memory
+            max_batch=max(1, engine.max_batch),
+            # An engine that is being mended has none to spare
+            places=batches_in_flight(engine) if self._judge.state.state == "ready" else 1,
+            # What is not live holds up no live video that comes meanwhile, and words about a
+            # recording would give way to its next clips: a replay would say now this, now that
+            behind=live or not (strides or self._words.wanted),
+            deadline_seconds=min(strides, default=math.inf),
+            now_seconds=self._clock.monotonic_seconds(),
+        )
+        if self._ask_again is not None:
+            self._ask_again.cancel()
+            self._ask_again = None
+        if turn.again_seconds is not None:
+            loop = asyncio.get_running_loop()
+            self._ask_again = loop.call_later(turn.again_seconds, self._wake.set)
+        return turn.clips
+
     def _waiting(self) -> list[Waiting]:
+        latest = self._latest.get("recording")
+        wordy = self._words.wanted and latest is not None and not latest.done()
         return [
             Waiting(watch.camera, clips, watch.feed.live, drill=watch.feed.kind == "drill")
             for watch in self._roster
-            if (clips := watch.waiting_clips)
-            and (watch.feed.kind != "recording" or not self._is_settling("recording"))
+            # A recording's clip may have to wait for words, and the next ones for it
+            if (clips := watch.waiting_clips) and not (wordy and watch.feed.kind == "recording")
         ]
 
-    def _is_settling(self, kind: FeedKind) -> bool:
-        return kind in self._settling and not self._settling[kind].done()
-
-    async def _judge_batch(self, batch: Sequence[tuple[Watch, Clip]]) -> None:
-        answers = await self._judge.judge([clip for _, clip in batch])
-        self._progress_seconds = self._clock.monotonic_seconds()
-        kind = batch[0][0].feed.kind
-        if kind in self._settling:
-            await self._settling[kind]  # verdicts in order; most often it was done long ago
+    def _give(self, batch: Sequence[tuple[Watch, Clip]]) -> None:
+        """Have a batch judged, and its answers taken after those of the one before it."""
+        now_seconds = self._clock.monotonic_seconds()
+        if not self._dispatch.under_way:
+            self._progress_seconds = now_seconds
+        feed = batch[0][0].feed
+        given = self._dispatch.give(len(batch), live=feed.live, now_seconds=now_seconds)
+        self._unsettled.update(watch.camera for watch, _ in batch)
         assert self._tasks is not None
-        settling = self._tasks.create_task(self._settle(batch, answers), name="settle")
-        settling.add_done_callback(self._settled)
-        self._settling[kind] = settling
+        self._latest[feed.kind] = self._tasks.create_task(
+            self._judge_batch(batch, given, self._latest.get(feed.kind)), name="judge"
+        )
 
-    def _settled(self, _: asyncio.Task[None]) -> None:
+    async def _judge_batch(
+        self,
+        batch: Sequence[tuple[Watch, Clip]],
+        given: Given,
+        before: asyncio.Task[None] | None,
+    ) -> None:
+        answers = await self._judge.judge([clip for _, clip in batch])
+        now_seconds = self._progress_seconds = self._clock.monotonic_seconds()
+        smooth = answers is not None and not self._judge.was_away(given.given_seconds)
+        self._dispatch.judged(given, now_seconds, learn=smooth)
+        if before is not None:
+            await before  # verdicts in order; most often it was done long ago
+        self._dispatch.leave(given)
+        self._wake.set()
+        await self._settle(batch, answers)
+        self._unsettled.subtract(watch.camera for watch, _ in batch)
         self._progress_seconds = self._clock.monotonic_seconds()
         self._wake.set()
 
@@ -274,5 +324,6 @@ class Flow:
         self._roster.finish(watch)
         if watch.finished.is_set():
             self._scheduler.forget(watch.camera)
+            del self._unsettled[watch.camera]
             self._words.forget(watch.camera)
             await self._judge.engine.forget(watch.camera)

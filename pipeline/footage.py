@@ -14,14 +14,15 @@ from edgewatch.pipeline.mask import Mask, Polygons
 from edgewatch.pipeline.picture_health import Condition, PictureWatch
 from edgewatch.pipeline.pictures import Sampled
 from edgewatch.pipeline.source import Source
-from edgewatch.pipeline.types import CameraName, Clip, Coverage, Frame, SourceInfo
+from edgewatch.pipeline.types import CameraName, Clip, Coverage, Frame, FramePair, SourceInfo
 
 
 class Footage:
     """Turns what is sampled of a camera into windows, over all its connections and recordings.
 
     `on_clip` takes each window, `on_condition` what its pictures show of the camera's health,
-    `on_unjudged` time of which nothing can be judged. `first_index`: index of the first frame.
+    `on_unjudged` time of which nothing can be judged, `on_pair` two frames of a window that is not
+    complete yet. `first_index`: index of the first frame.
     `ignore`: regions that are hidden in its frames. The camera's health is told from the whole
     picture all the same: what is ignored covers no lens.
     """
@@ -39,6 +40,7 @@ class Footage:
         on_clip: Callable[[Clip], None],
         on_condition: Callable[[Condition], None],
         on_unjudged: Callable[[float, float, Coverage], None] | None,
+        on_pair: Callable[[FramePair], None] | None = None,
     ) -> None:
         self.frames = 0
         """How many were made."""
@@ -49,6 +51,7 @@ class Footage:
         self._on_clip = on_clip
         self._on_condition = on_condition
         self._on_unjudged = on_unjudged
+        self._on_pair = on_pair
         self._assembler = ClipAssembler(
             camera, fps=fps, seconds=seconds, stride_seconds=stride_seconds, replay=replay
         )
@@ -104,7 +107,10 @@ class Footage:
             condition = self._picture.see(sampled.pixels, frame.time_seconds)
             if condition is not None:
                 self._on_condition(condition)
-        self._deliver(self._assembler.add(frame))
+        clip = self._assembler.add(frame)
+        self._deliver(clip)
+        if clip is None:  # else the pair is judged with it at once
+            self._tell_pair(self._assembler.pair)
         return frame
 
     def due_seconds(self, media_seconds: float, speed: float) -> float:
@@ -138,11 +144,20 @@ class Footage:
         self._next_media_seconds = frame.media_seconds + 1.0 / self._fps
         return frame
 
+    def _tell_pair(self, pair: FramePair | None) -> None:
+        if self._on_pair is not None and pair is not None and not self._useless:
+            self._on_pair(pair)
+
+    @property
+    def _useless(self) -> bool:
+        """Whether nothing can be seen in the pictures."""
+        condition = self._picture.condition if self._picture is not None else None
+        return condition is not None and condition.state != "online"
+
     def _deliver(self, clip: Clip | None) -> None:
         if clip is None:
             return
-        condition = self._picture.condition if self._picture is not None else None
-        if condition is not None and condition.state != "online":
+        if self._useless:
             # Nothing can be seen in it: to judge it normal would be a lie
             self._tell_break(Break(clip.start_seconds, clip.end_seconds, "frozen"))
         else:

@@ -11,10 +11,10 @@ from typing import Literal, TypeVar
 import structlog
 
 from edgewatch.pipeline.clock import Clock
-from edgewatch.pipeline.engines import Engine
+from edgewatch.pipeline.engines import Engine, foresees
 from edgewatch.pipeline.errors import EngineBusy, EngineFailed
 from edgewatch.pipeline.stats import Stats
-from edgewatch.pipeline.types import Answer, Clip
+from edgewatch.pipeline.types import Answer, Clip, FramePair
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +55,12 @@ class Judge:
         self._close_timeout_seconds = close_timeout_seconds
         self._stop = asyncio.Event()
         self._failures = 0
+        self._asking = 0
+        """Batches that the engine has."""
+        self._life = 0
+        """Counts the engine's starts: who failed before the last one need not restart it."""
+        self._mending = asyncio.Lock()
+        """Held from a failure until the batch was tried again."""
         self._state = EngineState("starting", clock.wall_seconds())
         self._back_seconds = -math.inf
         """When the engine was last back from a restart, on the monotonic clock."""
@@ -93,18 +99,33 @@ class Judge:
         """Score clips; None if the engine failed twice over them: they are not judged.
 
         A batch is given to a restarted engine once, so that a clip that kills every engine
-        cannot keep killing it.
+        cannot keep killing it. May be called while another batch is judged, as often as the
+        engine takes batches at once. What fails together is tried again one by one, so that only
+        the batch that is to blame is given up.
         """
-        for _ in range(2):
+        async with self._mending:
+            life = self._life
+        try:
+            return await self._ask(clips)
+        except EngineFailed as error:
+            failure = error
+        async with self._mending:
+            if life == self._life and not await self._restart(failure):
+                return None
             try:
-                answers = await self._ask(clips)
+                return await self._ask(clips)
             except EngineFailed as error:
-                if not await self._restart(error):
-                    return None
-            else:
-                self._failures = 0
-                return answers
-        return None
+                await self._restart(error)
+                return None
+
+    def foresee(self, pair: FramePair) -> None:
+        """Let the engine have two frames of a clip to come, if it wants them; never raises."""
+        if self._state.state != "ready" or not foresees(self._engine):
+            return
+        try:
+            self._engine.foresee(pair)
+        except Exception:  # the border to code that is not ours: clips are judged all the same
+            log.exception("engine error", task="foresee")
 
     async def describe(self, clip: Clip) -> str:
         """Say what is wrong in a clip; empty if the engine cannot say it in time."""
@@ -118,19 +139,28 @@ class Judge:
             return ""
 
     async def _ask(self, clips: Sequence[Clip]) -> list[Answer]:
+        self._asking += 1
+        try:
+            answers = await self._asked(clips)
+        finally:
+            self._asking -= 1
+        if len(answers) != len(clips):
+            raise EngineFailed(f"{len(clips)} clips were answered {len(answers)} times")
+        self._failures = 0
+        return answers
+
+    async def _asked(self, clips: Sequence[Clip]) -> list[Answer]:
         while True:
+            # A batch behind another one waits for it as well
+            limit_seconds = self._judge_timeout_seconds * self._asking
             try:
-                answers = await self._limited(
-                    self._engine.judge(clips), self._judge_timeout_seconds, "judge a batch"
+                return await self._limited(
+                    self._engine.judge(clips), limit_seconds, "judge a batch"
                 )
             except EngineBusy:
                 if self._stop.is_set():
                     raise EngineFailed("the engine was still busy at the stop") from None
                 await self._wait(BUSY_RETRY_SECONDS)
-                continue
-            if len(answers) != len(clips):
-                raise EngineFailed(f"{len(clips)} clips were answered {len(answers)} times")
-            return answers
 
     async def _limited(self, call: Awaitable[R], limit_seconds: float, task: str) -> R:
         """Await an engine call; whatever it throws becomes an EngineFailed."""
@@ -164,6 +194,7 @@ class Judge:
                 error = EngineFailed(str(again))
                 self._set("down", str(again))
                 continue
+            self._life += 1
             self._back_seconds = self._clock.monotonic_seconds()
             self._set("ready")
             return True

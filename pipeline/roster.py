@@ -13,7 +13,15 @@ from edgewatch.pipeline.errors import CameraUnreachable, EdgewatchError
 from edgewatch.pipeline.events import NewId
 from edgewatch.pipeline.ids import uuid7
 from edgewatch.pipeline.mailbox import Mailbox
-from edgewatch.pipeline.types import CameraName, Clip, Coverage, Event, Health, SourceInfo
+from edgewatch.pipeline.types import (
+    CameraName,
+    Clip,
+    Coverage,
+    Event,
+    FramePair,
+    Health,
+    SourceInfo,
+)
 from edgewatch.pipeline.watch import (
     DRILL_CLIPS,
     LIVE_CLIPS,
@@ -30,7 +38,8 @@ class Roster:
     """Starts and stops the thread of each feed. Belongs to the event loop.
 
     `on_change` is called whenever a mailbox may have something new; `on_drop` with each clip
-    that a live mailbox let go.
+    that a live mailbox let go; `on_pair` with two frames of a live camera's clip that is not
+    complete yet, the newest ones where several wait.
     """
 
     def __init__(
@@ -41,6 +50,7 @@ class Roster:
         clock: Clock,
         on_change: Callable[[], None],
         on_drop: Callable[[Watch, Clip], None],
+        on_pair: Callable[[FramePair], None],
         local_now: Callable[[], datetime],
         new_id: NewId = uuid7,
     ) -> None:
@@ -49,6 +59,7 @@ class Roster:
         self._clock = clock
         self._on_change = on_change
         self._on_drop = on_drop
+        self._on_pair = on_pair
         self._local_now = local_now
         self._new_id = new_id
         self._watches: dict[CameraName, Watch] = {}
@@ -165,6 +176,7 @@ class Roster:
             on_unjudged=lambda start, end, why: _call_in(
                 loop, partial(self._chronicle.unjudged, watch, start, end, why)
             ),
+            on_pair=self._pairs(loop) if watch.feed.live else None,
         )
         mailbox.tap = watch.tap
         watch.mailbox = mailbox
@@ -172,6 +184,24 @@ class Roster:
         opener = watch.feed.shadow.open if watch.feed.shadow else self._open_camera
         watch.thread = opener(watch.feed, watch.next_index, mailbox, reports)
         watch.thread.start()
+
+    def _pairs(self, loop: asyncio.AbstractEventLoop) -> Callable[[FramePair], None]:
+        """Return where a camera's thread puts pairs: one place, as an older one is late anyway."""
+        place: Mailbox[FramePair] = Mailbox(
+            capacity=1,
+            when_full="drop_oldest",
+            on_change=lambda: _call_in(loop, take),
+            on_drop=lambda _: _call_in(loop, self._chronicle.stats.pair_dropped),
+        )
+
+        def take() -> None:
+            if (pair := place.take()) is not None:
+                self._on_pair(pair)
+
+        def put(pair: FramePair) -> None:
+            place.offer(pair)
+
+        return put
 
     def _health(self, watch: Watch, health: Health) -> None:
         if watch.set_health(health):

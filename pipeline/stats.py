@@ -58,6 +58,8 @@ class StatsSnapshot:
     cameras: Mapping[CameraName, CameraFigures]
     drill_clips: int = 0
     """Clips of fire drills that were judged; they count nowhere else."""
+    pairs_dropped: int = 0
+    """Pairs of frames that newer ones took the place of before the engine could foresee them."""
 
 
 class Stats:
@@ -68,6 +70,7 @@ class Stats:
         self.words_given_up = 0
         self.engine_restarts = 0
         self.drill_clips = 0
+        self._pairs_dropped = 0
         self._clips = 0
         self._uncertain = 0
         self._events_sent = 0
@@ -122,6 +125,10 @@ class Stats:
         """Count one clip that was not judged."""
         self._drops[reason] += 1
 
+    def pair_dropped(self) -> None:
+        """Count two frames that the engine was not given beforehand, as newer ones came."""
+        self._pairs_dropped += 1
+
     def snapshot(self, now_seconds: float) -> StatsSnapshot:
         """Return the figures; `now_seconds` is monotonic."""
         return StatsSnapshot(
@@ -140,6 +147,7 @@ class Stats:
             uncertain=self._uncertain,
             cameras=dict(self._cameras),
             drill_clips=self.drill_clips,
+            pairs_dropped=self._pairs_dropped,
         )
 
     def _rate(self, now_seconds: float) -> float:

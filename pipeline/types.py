@@ -43,6 +43,10 @@ class Frame:
     read-only; None if there are none."""
 
 
+FramePair = tuple[Frame, Frame]
+"""Two frames that follow each other: what the models' vision takes in at once."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
     """A window of one camera's time: an even number of frames of equal size, times growing."""

@@ -23,6 +23,7 @@ from edgewatch.pipeline.types import (
     DrillMark,
     Event,
     Frame,
+    FramePair,
     Health,
     SourceInfo,
     Verdict,
@@ -134,6 +135,8 @@ class Reports:
     on_end: Callable[[CameraError | None], None]
     on_unjudged: Callable[[float, float, Coverage], None]
     """Footage, or time without any, that comes into no clip: from, to (Unix times), why."""
+    on_pair: Callable[[FramePair], None] | None = None
+    """Two frames of a clip that is not complete yet; None: nobody wants them."""
 
 
 OpenCamera = Callable[[Feed, int, Mailbox[Clip], Reports], CameraThread]

@@ -300,6 +300,7 @@ def _open_camera(
         on_info=reports.on_info,
         on_end=reports.on_end,
         on_unjudged=reports.on_unjudged,
+        on_pair=reports.on_pair,
         clock=clock,
         random=random.random,
     )

@@ -71,6 +71,11 @@ class Words:
         self._speaking: asyncio.Timeout | None = None
         """Cuts a description short at the end; how long one may take, the judge knows."""
 
+    @property
+    def wanted(self) -> bool:
+        """Whether any are looked for."""
+        return self._wanted
+
     def screening(self, busy: bool) -> None:
         """Say whether live clips are judged, or wait to be."""
         if busy:

@@ -55,6 +55,8 @@ PURE = (
     "pipeline/engines/modelopt/arithmetic.py",
     "pipeline/engines/modelopt/codes.py",
     "pipeline/engines/modelopt/packing.py",
+    "pipeline/engines/native/pace.py",
+    "pipeline/engines/native/sampling.py",
     "pipeline/engines/wording.py",
     "pipeline/errors.py",
     "pipeline/events.py",

@@ -25,7 +25,7 @@ from edgewatch.tools.reported import reported
 
 _IN_PLANS = {"threshold": 0.5, "scene": "fixed", "prompt": None}
 """Keys of [engine] that each camera's plan holds, and no engine is made of."""
-_WEIGHTY = ("transformers", "tensorrt")
+_WEIGHTY = ("transformers", "tensorrt", "native")
 """Engines that fill a device's memory: two of them are never loaded at the same time."""
 
 

@@ -20,9 +20,11 @@ from edgewatch.pipeline.errors import EngineFailed
 from edgewatch.tools.evaluation.choice import read_choices
 from edgewatch.tools.evaluation.dataset import read_dataset
 from edgewatch.tools.evaluation.evaluation import Evaluation
+from edgewatch.tools.evaluation.question_orders import compared_orders, in_both_orders
 from edgewatch.tools.evaluation.reporting.report import print_evaluation, summary, write_evaluation
 from edgewatch.tools.evaluation.running import GIB, SPOOL_GIB, Turns, evaluate
 from edgewatch.tools.evaluation.statistics.measures import compare_runs, measure_run
+from edgewatch.tools.evaluation.statistics.orders import sentences as order_sentences
 from edgewatch.tools.journal_file import journal_path, start_over
 from edgewatch.tools.report import prepare_folder
 from edgewatch.tools.vqa.command import (
@@ -91,6 +93,8 @@ def _run(options: argparse.Namespace) -> int:
         return evaluate_task(options)
     base = load_settings(options.config)
     choices = read_choices(options.engine, base)
+    if options.question_orders:
+        choices = in_both_orders(choices)
     dataset = read_dataset(options.dataset, options.labels)
     if options.report:
         prepare_folder(options.report)
@@ -125,13 +129,17 @@ def _tell(evaluation: Evaluation, options: argparse.Namespace) -> None:
     """Measure, write, print."""
     measures = [measure_run(run, seed=options.seed) for run in evaluation.runs]
     pairs = [compare_runs(first, second) for first, second in combinations(evaluation.runs, 2)]
-    page = write_evaluation(evaluation, measures, pairs, options.report) if options.report else None
+    orders = compared_orders(evaluation, seed=options.seed)
+    known = evaluation, measures, pairs
+    page = write_evaluation(*known, options.report, orders=orders) if options.report else None
     if options.json:
-        print(json.dumps(summary(evaluation, measures, pairs), allow_nan=False))
+        print(json.dumps(summary(*known, orders=orders), allow_nan=False))
         return
     # Into a file or a pipe tables need not be folded into the 80 columns that are rich's guess.
     console = Console() if sys.stdout.isatty() else Console(width=PIPED_COLUMNS)
-    print_evaluation(console, evaluation, measures, pairs)
+    print_evaluation(console, *known)
+    for one in orders:
+        console.print("\n" + "\n".join(order_sentences(one)), highlight=False, markup=False)
     if page:
         console.print(f"report: {page}", highlight=False, soft_wrap=True)
 
@@ -185,6 +193,12 @@ def _parser() -> argparse.ArgumentParser:
         default=SPOOL_GIB,
         metavar="GIB",
         help=f"most that the spool may take; default {SPOOL_GIB:g} (an hour of footage is about 3)",
+    )
+    parser.add_argument(
+        "--question-orders",
+        action="store_true",
+        help="ask each model in both orders, question behind the video and before it, and say "
+        "which to set as [engine] question_first",
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the bootstrap's random numbers"

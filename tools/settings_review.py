@@ -8,6 +8,7 @@ from pathlib import Path
 from edgewatch.config.errors import ConfigError
 from edgewatch.config.sections import Section
 from edgewatch.config.settings import TRAINED_FPS, Settings
+from edgewatch.pipeline.hops import overlaps
 from edgewatch.tools.findings import Finding, fail, ok, warn
 
 NOT_YET = {
@@ -41,6 +42,7 @@ def review(settings: Settings) -> list[Finding]:
         *(_unwise(warning) for warning in settings.warnings),
         *_too_fast(settings),
         *_without_effect(settings),
+        *_shared(settings),
     ]
 
 
@@ -71,6 +73,26 @@ def _too_fast(settings: Settings) -> Iterator[Finding]:
             "costs time and brings nothing",
             f"Set fps = {TRAINED_FPS:.1f}",
         )
+
+
+def _shared(settings: Settings) -> Iterator[Finding]:
+    """Say how much of what `native` sees clips share, and what was rounded for it."""
+    if settings.engine.kind != "native" or not settings.engine.incremental:
+        return
+    cut = [(plan.name, plan.clips) for plan in settings.plans()]
+    for one in overlaps(cut or [("every camera", settings.clips)]):
+        names = ", ".join(one.cameras)
+        if one.rounding:
+            yield warn(
+                "clips",
+                names,
+                f"{one.rounding}: {one.sentence}",
+                "Clips and hops are an even number of frames, so that clips share pairs: set "
+                f"seconds = {one.frames / one.clips.fps:g} and stride_seconds = "
+                f"{one.hop / one.clips.fps:g}.",
+            )
+        else:
+            yield ok("clips", names, one.sentence)
 
 
 def _without_effect(settings: Settings) -> Iterator[Finding]:

@@ -39,7 +39,7 @@ examples:
 --json prints {"schema": 1, "ok": bool, "checks": [{name, subject, status, detail, cure}]}.
 exit codes: 0 nothing failed (warnings allowed), 1 something failed, 78 settings wrong.
 """
-KINDS = ("builtin", "transformers", "tensorrt", "remote")
+KINDS = ("builtin", "transformers", "tensorrt", "remote", "native")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

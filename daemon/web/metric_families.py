@@ -24,6 +24,7 @@ from edgewatch.daemon.web.metric_values import (
     WayMetrics,
 )
 from edgewatch.pipeline.drill.result import STAGES
+from edgewatch.pipeline.engines.figures import EngineFigures
 from edgewatch.pipeline.stats import LATENCY_BOUNDS_SECONDS, StatsSnapshot
 from edgewatch.pipeline.types import Coverage, HealthState
 
@@ -39,6 +40,7 @@ EVIDENCE_OUTCOMES: Final = ("ready", "failed", "refused")
 def families(service: ServiceMetrics) -> Iterator[Metric]:
     """Yield every family; those of what is not there (no broker, no camera) without a sample."""
     yield from _of_service(service)
+    yield from _of_engine(service.engine_figures)
     yield from _of_judging(service.stats)
     yield from _of_events(service)
     yield from _of_broker(service.broker)
@@ -78,6 +80,32 @@ def _of_service(service: ServiceMetrics) -> Iterator[Metric]:
         "How long clips have waited without any being judged; 0 while none waits.",
         service.stuck_seconds,
     )
+
+
+def _of_engine(figures: EngineFigures) -> Iterator[Metric]:
+    """Yield what an engine counts since its model was started: a restart begins at 0 again."""
+    yield _counter(
+        "edgewatch_engine_sight_hits",
+        "Pairs of frames of judged clips that had been seen before.",
+        figures.sight_hits,
+    )
+    yield _counter(
+        "edgewatch_engine_sight_misses",
+        "Pairs of frames of judged clips that had to be seen.",
+        figures.sight_misses,
+    )
+    yield _counter(
+        "edgewatch_engine_sights_foreseen",
+        "Pairs of frames seen before their clip was complete.",
+        figures.sight_foreseen,
+    )
+    yield _counter(
+        "edgewatch_engine_sights_evicted",
+        "Sights of pairs of frames given up for want of room.",
+        figures.sight_evicted,
+    )
+    yield _gauge("edgewatch_engine_sight_bytes", "Sights held on the device.", figures.sight_bytes)
+    yield _counter("edgewatch_engine_words_tokens", "Tokens of descriptions.", figures.words_tokens)
 
 
 def _of_judging(stats: StatsSnapshot) -> Iterator[Metric]:

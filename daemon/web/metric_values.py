@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgewatch.pipeline.drill.standing import Standing
+from edgewatch.pipeline.engines.figures import EngineFigures
 from edgewatch.pipeline.stats import StatsSnapshot
 
 
@@ -80,5 +81,6 @@ class ServiceMetrics:
     ways: Sequence[WayMetrics] = ()
     drill_leaks: int = 0
     """Messages of drills that were stopped on their way out."""
+    engine_figures: EngineFigures = field(default_factory=EngineFigures)
     page: Mapping[str, int] = field(default_factory=dict)
     """What open pages cost, as `Live.figures` counts it."""

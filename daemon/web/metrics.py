@@ -23,6 +23,8 @@ from edgewatch.daemon.web.metric_values import (
     WayMetrics,
 )
 from edgewatch.pipeline.backlog import MQTT
+from edgewatch.pipeline.engines import figures_of
+from edgewatch.pipeline.engines.figures import EngineFigures
 from edgewatch.pipeline.errors import StoreError
 from edgewatch.pipeline.notify.notices import WAYS
 from edgewatch.pipeline.watch import Watch
@@ -68,6 +70,7 @@ async def service_metrics(context: WebContext, page: Mapping[str, int]) -> Servi
         cameras=[_camera(context, one) for one in pipeline.flow.watches if one.feed.live],
         ways=_ways(context, counts),
         drill_leaks=pipeline.drills.leaks if pipeline.drills is not None else 0,
+        engine_figures=figures_of(pipeline.judge.engine) or EngineFigures(),
         page=page,
     )
 

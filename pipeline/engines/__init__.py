@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
+from edgewatch.pipeline.engines.figures import EngineFigures
 from edgewatch.pipeline.engines.setup import EngineSetup
-from edgewatch.pipeline.types import Answer, CameraName, Clip
+from edgewatch.pipeline.types import Answer, CameraName, Clip, FramePair
 
 
 class Engine(Protocol):
@@ -14,6 +15,10 @@ class Engine(Protocol):
 
     Called from one event loop. `judge` must not block the loop: an engine computes in its own
     thread or process. Clips of one camera arrive in order of time.
+
+    An engine may state `batches_in_flight` (see there): it is then asked to `judge` one batch
+    while it still judges another. It may have `figures` of its own work, and may take frames before
+    their clips (`ForeseeingEngine`).
     """
 
     @property
@@ -60,6 +65,33 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Save what was learnt and free everything; idempotent."""
+
+
+def batches_in_flight(engine: object) -> int:
+    """Return how many batches an engine, or a model, takes at once; 1 if it does not say so."""
+    return max(1, int(getattr(engine, "batches_in_flight", 1)))
+
+
+class ForeseeingEngine(Engine, Protocol):
+    """An engine that keeps what it saw of a camera's frames, for the clips that share them."""
+
+    @property
+    def foresees(self) -> bool:
+        """Whether pairs of frames are to be handed over before their clips."""
+
+    def foresee(self, pair: FramePair) -> None:
+        """Take two frames of a clip that is not complete yet; returns at once."""
+
+
+def foresees(engine: Engine) -> TypeGuard[ForeseeingEngine]:
+    """Return whether an engine wants pairs of frames before their clips."""
+    return bool(getattr(engine, "foresees", False))
+
+
+def figures_of(engine: Engine) -> EngineFigures | None:
+    """Return what an engine counts of its own work; None of one that counts nothing."""
+    figures: EngineFigures | None = getattr(engine, "figures", None)
+    return figures
 
 
 def create_engine(setup: EngineSetup) -> Engine:

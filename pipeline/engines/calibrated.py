@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import structlog
 
-from edgewatch.pipeline.engines import Engine
+from edgewatch.pipeline.engines import Engine, batches_in_flight, figures_of, foresees
 from edgewatch.pipeline.engines.calibration import Calibration, misfit, question_hash
 from edgewatch.pipeline.engines.calibration_file import read_calibration
+from edgewatch.pipeline.engines.figures import EngineFigures
 from edgewatch.pipeline.engines.setup import EngineSetup
 from edgewatch.pipeline.errors import EngineFailed
-from edgewatch.pipeline.types import Answer, CameraName, Clip
+from edgewatch.pipeline.types import Answer, CameraName, Clip, FramePair
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +59,26 @@ class CalibratedEngine:
     def max_batch(self) -> int:
         """The engine's."""
         return self._engine.max_batch
+
+    @property
+    def batches_in_flight(self) -> int:
+        """The engine's."""
+        return batches_in_flight(self._engine)
+
+    @property
+    def figures(self) -> EngineFigures | None:
+        """The engine's."""
+        return figures_of(self._engine)
+
+    @property
+    def foresees(self) -> bool:
+        """As the engine does."""
+        return foresees(self._engine)
+
+    def foresee(self, pair: FramePair) -> None:
+        """Hand two frames on."""
+        if foresees(self._engine):
+            self._engine.foresee(pair)
 
     @property
     def simulated(self) -> str:

@@ -175,6 +175,8 @@ def question_hash(prompt: str, form: Form) -> str:
     Unlike `Question.hash` it leaves out how a family of models writes a chat.
     """
     parts = [prompt, form.anomaly_answer, form.normal_answer, form.answer_prefix]
+    if form.question_first:  # added only then: files of the other order keep their hash
+        parts.append("question first")
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 

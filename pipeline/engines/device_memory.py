@@ -8,14 +8,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+_SIGNS = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed: torch's own error on a GPU, its allocator's on a CPU."""
+    """Whether an allocation failed: torch's own error on a GPU, its allocator's on a CPU, or what
+    CUDA says where torch's allocator was not asked (pinned memory, events, cuBLAS)."""
     import torch
 
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        "can't allocate memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        sign in str(error) for sign in _SIGNS
     )
+
+
+def is_unified(device: torch.device) -> bool:
+    """Whether a GPU shares the host's memory, as a DGX Spark's does."""
+    import torch
+
+    if device.type != "cuda":
+        return False
+    return bool(getattr(torch.cuda.get_device_properties(device), "is_integrated", False))
 
 
 def free_unused(device: torch.device) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from edgewatch.pipeline.engines import batches_in_flight
+from edgewatch.pipeline.engines.figures import EngineFigures
 from edgewatch.pipeline.engines.wording import cleaned
 from edgewatch.pipeline.errors import EngineFailed
-from edgewatch.pipeline.types import Answer, CameraName, Clip
+from edgewatch.pipeline.types import Answer, CameraName, Clip, FramePair
 
 SIMULATED = "~simulated"
 """What the name of a model ends in whose quantised arithmetic is imitated."""
@@ -32,13 +34,18 @@ class AskedClip:
     """Asked by `words` instead of what is wrong; the model's reply is then what it says to it."""
     still: bool = False
     """The frames are one picture, twice: to be shown as an image where a model knows them."""
+    camera: str = ""
+    """Whose frames they are; with `times` it names them, for a model that keeps what it saw."""
+    times: tuple[float, ...] = ()
+    """Unix time of each frame, in seconds; empty: nothing is to be kept of the clip."""
 
 
 class Model(Protocol):
     """A model that scores clips: in this process, in a child, or on a server.
 
     All methods belong to one event loop and do not block it. `words` may be called while `score`
-    is under way, and gives way to it.
+    is under way, and gives way to it. A model may state `batches_in_flight`: so many calls of
+    `score` may be under way at once; 1 if it does not.
     """
 
     @property
@@ -68,11 +75,39 @@ class Model(Protocol):
         """Free everything; idempotent, also after a failed `start`."""
 
 
+class KeepingModel(Model, Protocol):
+    """A model that keeps what it saw of a camera's frames, for the clips that share them."""
+
+    @property
+    def figures(self) -> EngineFigures:
+        """What it counted since it was started."""
+
+    @property
+    def foresees(self) -> bool:
+        """Whether pairs of frames are to be handed over before their clips."""
+
+    def foresee(self, pairs: Sequence[AskedClip]) -> None:
+        """Take pairs of frames, each a clip of two with its camera and times.
+
+        Returns at once; they are seen when no clip waits, or never. The pixels are not written to
+        again.
+        """
+
+    def forget(self, camera: str) -> None:
+        """Free what is kept of a camera; returns at once."""
+
+
+def keeping(model: Model) -> KeepingModel | None:
+    """Return a model as one that keeps what it saw; None if it does not."""
+    return cast(KeepingModel, model) if hasattr(model, "foresees") else None
+
+
 class ModelEngine:
     """The engine that asks a model about every clip, with each camera's own prompt."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
+        self._keeping = keeping(model)
         self._prompts: dict[CameraName, str] = {}
 
     @property
@@ -86,12 +121,35 @@ class ModelEngine:
         return self._model.max_batch
 
     @property
+    def batches_in_flight(self) -> int:
+        """The model's."""
+        return batches_in_flight(self._model)
+
+    @property
     def simulated(self) -> str:
         """What of a quantised model's arithmetic is imitated here; empty where nothing is."""
         said: str = getattr(self._model, "simulated", "")
         if not said and self.name.endswith(SIMULATED):
             return "imitated in the engine's own process; the log says how"
         return said
+
+    @property
+    def figures(self) -> EngineFigures | None:
+        """The model's; None of one that counts nothing."""
+        return self._keeping.figures if self._keeping else None
+
+    @property
+    def foresees(self) -> bool:
+        """Whether the model wants pairs of frames before their clips."""
+        return self._keeping is not None and self._keeping.foresees
+
+    def foresee(self, pair: FramePair) -> None:
+        """Hand over two frames of a clip that is not complete yet; returns at once."""
+        if self._keeping is not None:
+            first, second = pair
+            frames = np.stack([first.pixels, second.pixels])
+            times = first.time_seconds, second.time_seconds
+            self._keeping.foresee([AskedClip(frames, 1.0, "", camera=first.camera, times=times)])
 
     async def start(self) -> None:
         """Load the model. Raises EngineFailed."""
@@ -110,8 +168,10 @@ class ModelEngine:
         self._prompts[camera] = prompt
 
     async def forget(self, camera: CameraName) -> None:
-        """Let go of a camera's prompt."""
+        """Let go of a camera's prompt, and of what the model keeps of it."""
         self._prompts.pop(camera, None)
+        if self._keeping is not None:
+            self._keeping.forget(camera)
 
     async def memory_of(self, camera: CameraName, clip_id: str) -> bytes | None:
         """Return None: a model judges each clip by itself."""
@@ -129,4 +189,10 @@ class ModelEngine:
         prompt = self._prompts.get(clip.camera)
         if prompt is None:
             raise EngineFailed(f"camera {clip.camera} was never told what to look for")
-        return AskedClip(clip.stacked(), clip.fps, prompt)
+        return AskedClip(
+            clip.stacked(),
+            clip.fps,
+            prompt,
+            camera=clip.camera,
+            times=tuple(frame.time_seconds for frame in clip.frames),
+        )

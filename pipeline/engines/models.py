@@ -12,7 +12,8 @@ def create_model(setup: EngineSetup) -> Model:
     """Make the model of a kind; nothing heavy is imported before its `start`.
 
     TensorRT-LLM and our own kernels always run in a child, as their faults take a process along; a
-    model of any kind does where GPUs are named, one child on each.
+    model of any kind does where GPUs are named, one child on each, or on each so many of them as
+    share one model.
     """
     if setup.kind == "remote":
         from edgewatch.pipeline.engines.remote import RemoteModel
@@ -22,11 +23,13 @@ def create_model(setup: EngineSetup) -> Model:
         return create_model_here(setup)
     from edgewatch.pipeline.engines.child import ChildModel
 
-    if setup.tensor_parallel > 1 or len(setup.gpus) <= 1:
+    shared_by = setup.tensor_parallel
+    if len(setup.gpus) <= shared_by or (setup.kind != "native" and shared_by > 1):
         return ChildModel(setup)
     from edgewatch.pipeline.engines.parallel import ParallelModels
 
-    return ParallelModels([ChildModel(replace(setup, gpus=(gpu,))) for gpu in setup.gpus])
+    parts = [setup.gpus[at : at + shared_by] for at in range(0, len(setup.gpus), shared_by)]
+    return ParallelModels([ChildModel(replace(setup, gpus=part)) for part in parts])
 
 
 def create_model_here(setup: EngineSetup) -> Model:

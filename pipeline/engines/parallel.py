@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from edgewatch.pipeline.engines.model import AskedClip, Model
+from edgewatch.pipeline.engines import batches_in_flight
+from edgewatch.pipeline.engines.figures import EngineFigures
+from edgewatch.pipeline.engines.model import AskedClip, Model, keeping
 from edgewatch.pipeline.errors import EngineBusy, EngineFailed
 from edgewatch.pipeline.types import Answer
 
@@ -40,7 +42,9 @@ class _Member:
 
     @property
     def free(self) -> int:
-        return max(0, self.model.max_batch - self.clips) if self.alive else 0
+        """Clips that it can be given now, at most `model.max_batch` of them in one call."""
+        most = self.model.max_batch * batches_in_flight(self.model)
+        return max(0, most - self.clips) if self.alive else 0
 
 
 class ParallelModels:
@@ -54,6 +58,8 @@ class ParallelModels:
         if not models:
             raise ValueError("one model at least")
         self._members = [_Member(number, model) for number, model in enumerate(models)]
+        self._homes: dict[str, _Member] = {}
+        """By camera: which one scored its latest clip, and may know half of the next."""
 
     @property
     def name(self) -> str:
@@ -64,6 +70,38 @@ class ParallelModels:
     def max_batch(self) -> int:
         """What the living take together; before the start, what all will."""
         return sum(member.model.max_batch for member in self._living() or self._members)
+
+    @property
+    def batches_in_flight(self) -> int:
+        """As each of the living; before the start, as each will."""
+        return min(batches_in_flight(one.model) for one in self._living() or self._members)
+
+    @property
+    def figures(self) -> EngineFigures:
+        """Of all together."""
+        known = (keeping(one.model) for one in self._members)
+        return sum((one.figures for one in known if one is not None), EngineFigures())
+
+    @property
+    def foresees(self) -> bool:
+        """Whether any of the living does."""
+        known = (keeping(one.model) for one in self._living())
+        return any(one is not None and one.foresees for one in known)
+
+    def foresee(self, pairs: Sequence[AskedClip]) -> None:
+        """Hand each pair to the one that scored its camera's latest clip, if there is one."""
+        for pair in pairs:
+            home = self._homes.get(pair.camera)
+            model = keeping(home.model) if home is not None and home.alive else None
+            if model is not None:
+                model.foresee([pair])
+
+    def forget(self, camera: str) -> None:
+        """Have all let go of a camera."""
+        self._homes.pop(camera, None)
+        for member in self._living():
+            if (model := keeping(member.model)) is not None:
+                model.forget(camera)
 
     async def start(self) -> None:
         """Start all at once. Raises EngineFailed if none can be; else the rest is tried again."""
@@ -87,7 +125,7 @@ class ParallelModels:
         tries: Counter[int] = Counter()
         waiting = list(range(len(clips)))
         while waiting:
-            shares = self._share_out(waiting)
+            shares = self._share_out(waiting, clips)
             if not shares:
                 if not self._living():
                     raise self._reason()
@@ -141,22 +179,35 @@ class ParallelModels:
         count = len(self._members)
         return EngineFailed(last if count == 1 else f"none of {count} engines is left: {last}")
 
-    def _share_out(self, waiting: Sequence[int]) -> list[tuple[_Member, list[int]]]:
-        """Give each clip to the member that has most room for it; those without room wait on."""
+    def _share_out(
+        self, waiting: Sequence[int], clips: Sequence[AskedClip]
+    ) -> list[tuple[_Member, list[int]]]:
+        """Give as many clips to each member as it has room for; those without room wait on.
+
+        A camera's clips go to the same one where that does not unbalance them.
+        """
         room = {member: member.free for member in self._living()}
         counts = dict.fromkeys(room, 0)
         for _ in waiting:
-            member = max(room, key=room.__getitem__, default=None)
+            taking = [one for one in room if counts[one] < one.model.max_batch]
+            member = max(taking, key=room.__getitem__, default=None)
             if member is None or room[member] < 1:
                 break
             room[member] -= 1
             counts[member] += 1
-        shares, start = [], 0
-        for member, count in counts.items():
-            if count:
-                shares.append((member, list(waiting[start : start + count])))
-                start += count
-        return shares
+        shares: dict[_Member, list[int]] = {member: [] for member in counts}
+        homeless = []
+        for one in waiting[: sum(counts.values())]:
+            home = self._homes.get(clips[one].camera)
+            if home is not None and len(shares.get(home, ())) < counts.get(home, 0):
+                shares[home].append(one)
+            else:
+                homeless.append(one)
+        for member, share in shares.items():
+            while len(share) < counts[member]:
+                share.append(homeless.pop(0))
+            self._homes.update((clips[one].camera, member) for one in share if clips[one].camera)
+        return [(member, share) for member, share in shares.items() if share]
 
     async def _score(self, member: _Member, clips: Sequence[AskedClip]) -> list[Answer] | None:
         """Return a share's answers; none where the model is busy, None if it failed."""

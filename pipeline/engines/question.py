@@ -33,6 +33,9 @@ class Form:
     """Both answers together less probable than this: the verdict is uncertain."""
     words_tokens: int = 96
     """Most tokens of a description; 0: none is asked for."""
+    question_first: bool = False
+    """The question stands before the video, not behind it, as models are mostly trained: its keys
+    and values are then the same for every clip. What that does to answers has to be measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,9 @@ class Question:
 
     system: str
     user: str
-    """Follows the video."""
+    """Follows the video, or goes before it."""
     answer_prefix: str
+    question_first: bool = False
 
     @property
     def hash(self) -> str:
@@ -54,9 +58,10 @@ class Question:
 
         `place`: VIDEO, or IMAGE for a still picture.
         """
+        turn = self.user + place if self.question_first else place + self.user
         return (
             f"<|im_start|>system\n{self.system}<|im_end|>\n"
-            f"<|im_start|>user\n{place}{self.user}<|im_end|>\n"
+            f"<|im_start|>user\n{turn}<|im_end|>\n"
             f"<|im_start|>assistant\n{self.answer_prefix}"
         )
 
@@ -68,13 +73,15 @@ def verdict_question(prompt: str, form: Form) -> Question:
         f"{prompt}\n\nIs there an anomaly in this video? Answer with one word: "
         f"{form.anomaly_answer} or {form.normal_answer}.",
         form.answer_prefix,
+        form.question_first,
     )
 
 
 def free_question(asked: str) -> Question:
     """Return what asks a question as it stands, about whatever is shown.
 
-    Without the framing of cameras, and without what is put before a verdict's answer.
+    Without the framing of cameras, without what is put before a verdict's answer, and always behind
+    what is shown.
     """
     return Question(FREE_FRAMING, asked, "")
 
@@ -87,4 +94,5 @@ def words_question(prompt: str, form: Form) -> Question:
         "what happens, who or what takes part, and where in the picture. If nothing abnormal can "
         "be seen, say so.",
         form.answer_prefix,
+        form.question_first,
     )

@@ -56,7 +56,7 @@ class EngineSetup:
     compare_clips: int = 0
     """So many clips are held against transformers at the start of `native`."""
     most_drift: float = 0.1
-    """Largest change of P(anomaly) by quantised weights that `native` starts with."""
+    """Mean change of P(anomaly) by weights quantised at load that `native` starts with; 1: any."""
     words_temperature: float = 0.0
     """0: the most probable word each time."""
     words_top_p: float = 1.0

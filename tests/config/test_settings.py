@@ -308,7 +308,7 @@ class TestRefusals:
             (CAMERA + 'schedule = ["Mon-Fry 08:00-18:00"]\n', 'schedule: "mon-fry" is no day'),
             (CAMERA + 'schedule = "always"\n', "It must be a list of texts"),
             (CAMERA + 'rtsp_transport = "tpc"\n', 'It must be one of "tcp", "udp"'),
-            ('[engine]\nkind = "native"\n', '"native" is not in this version'),
+            ('[engine]\nkind = "native"\n', "[engine] model: is missing"),
             (
                 '[engine]\nkind = "tensorrt"\n',
                 "[engine] model: is missing",

@@ -195,3 +195,55 @@ def stretches(frames: list[Frame], limit: float) -> list[list[Frame]]:
             found.append([])
         found[-1].append(after)
     return found
+
+
+# Pairs of frames that are known before their window is complete
+
+
+@pytest.mark.parametrize(
+    ("fps", "seconds", "stride_seconds"),
+    [(4.0, 5.0, 2.5), (4.0, 5.0, 5.0), (4.0, 5.0, 0.25), (3.0, 4.0, 1.7), (2.0, 2.0, 1.0)],
+)
+@pytest.mark.parametrize("first_slot", [0, 7])
+def test_every_pair_of_a_regular_streams_windows_was_told_before(
+    fps: float, seconds: float, stride_seconds: float, first_slot: int
+) -> None:
+    windows = assembler(fps=fps, seconds=seconds, stride_seconds=stride_seconds)
+    told: set[tuple[int, int]] = set()
+    clips = 0
+    for index in range(120):
+        clip = windows.add(frame(index, first_slot + index, fps=fps))
+        if windows.pair is not None:
+            told.add((windows.pair[0].index, windows.pair[1].index))
+        if clip is not None:
+            clips += 1
+            indexes = [one.index for one in clip.frames]
+            assert set(zip(indexes[::2], indexes[1::2], strict=True)) <= told
+    assert clips >= 5
+    if stride_seconds > 0.5:
+        assert len(told) == 60, "and no other pair"
+
+
+def test_after_a_lost_frame_pairs_are_told_as_windows_will_hold_them() -> None:
+    windows = assembler()
+    told: set[tuple[int, int]] = set()
+    last: Clip | None = None
+    for index, slot in enumerate(one for one in range(60) if one != 11):
+        last = windows.add(frame(index, slot)) or last
+        if windows.pair is not None:
+            told.add((windows.pair[0].slot, windows.pair[1].slot))
+    assert (10, 12) not in told
+    assert last is not None
+    assert set(zip(slots_of(last)[::2], slots_of(last)[1::2], strict=True)) <= told
+
+
+def test_a_new_stretch_begins_its_own_pairs() -> None:
+    windows = assembler()
+    for index in range(3):
+        windows.add(frame(index, index))
+    windows.end()
+    windows.add(frame(3, 3))
+    assert windows.pair is None
+    windows.add(frame(4, 4))
+    assert windows.pair is not None
+    assert [one.slot for one in windows.pair] == [3, 4]

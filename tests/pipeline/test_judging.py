@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -80,6 +80,65 @@ def test_batch_goes_back_to_a_restarted_engine_once() -> None:
         assert await judge.judge([make_clip(1.0)]) is None
         assert await judge.judge([make_clip(2.0)]) == [Answer(0.25)]
         assert stats.engine_restarts == 2
+
+    run(test())
+
+
+def test_two_batches_that_fail_together_restart_the_engine_once() -> None:
+    async def test() -> None:
+        stats = Stats()
+        engine = FakeEngine(failing(EngineFailed("a"), EngineFailed("a")), batches_in_flight=2)
+        engine.instruct(make_clip(1.0).camera, "smoke")
+        judge = judge_of(engine, stats)
+        await judge.start()
+        engine.hold = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            both = [tasks.create_task(judge.judge([make_clip(at)])) for at in (1.0, 2.0)]
+            await asyncio.sleep(0.1)
+            engine.hold.set()  # the engine has both
+        assert [one.result() for one in both] == [[Answer(0.25)]] * 2
+        assert (engine.started, engine.closed, stats.engine_restarts) == (2, 1, 1)
+        assert engine.batches == [["front-1.000"], ["front-2.000"]]
+
+    run(test())
+
+
+def test_a_stop_while_the_engine_restarts_ends_both_batches() -> None:
+    async def test() -> None:
+        engine = NeverStarts(failing(EngineFailed("a"), EngineFailed("a")), batches_in_flight=2)
+        engine.instruct(make_clip(1.0).camera, "smoke")
+        judge = judge_of(engine)
+        await judge.start()
+        engine.hold = asyncio.Event()
+        both = [asyncio.create_task(judge.judge([make_clip(at)])) for at in (1.0, 2.0)]
+        await asyncio.sleep(0.1)
+        engine.hold.set()
+        await asyncio.sleep(3.0)
+        judge.stop()
+        assert [await one for one in both] == [None, None]
+
+    run(test())
+
+
+def test_a_batch_behind_another_has_both_ones_time() -> None:
+    class Slow(FakeEngine):
+        def __init__(self) -> None:
+            super().__init__(lambda clip: 0.25, batches_in_flight=2)
+            self._device = asyncio.Lock()
+
+        async def _answered(self, clips: Sequence[Clip]) -> list[Answer]:
+            async with self._device:
+                await asyncio.sleep(9.0)
+                return await super()._answered(clips)
+
+    async def test() -> None:
+        engine = Slow()
+        engine.instruct(make_clip(1.0).camera, "smoke")
+        judge = judge_of(engine)
+        await judge.start()
+        both = [asyncio.create_task(judge.judge([make_clip(at)])) for at in (1.0, 2.0)]
+        assert [await one for one in both] == [[Answer(0.25)]] * 2
+        assert engine.started == 1
 
     run(test())
 

@@ -13,16 +13,16 @@ from edgewatch.config.errors import ConfigError
 from edgewatch.config.sections import Engine
 from edgewatch.config.settings import Settings, load_settings
 
-KINDS = ("transformers", "tensorrt", "remote")
+KINDS = ("transformers", "tensorrt", "remote", "native")
 """Those that need a model or a server; beside them there is `builtin`."""
 _OF_THE_MODEL = frozenset(
-    {"kind", "model", "quantize", "url", "more_urls", "served_model", "token_file", "ca_file"}
-    | {"calibration"}
+    {"kind", "model", "quantize", "precision", "url", "more_urls", "served_model", "token_file"}
+    | {"ca_file", "calibration"}
 )
 """Keys of [engine] that belong to one model; the others hold for any (prompt, threshold, ...)."""
 _NAMED = re.compile(r"(?P<name>[^=:/,]+)=(?P<rest>.+)", re.DOTALL)
 _NEXT_KEY = re.compile(r",(?=\s*[a-z_]+\s*=)")
-HOW = "write builtin, KIND:MODEL_OR_URL (KIND: transformers, tensorrt, remote), or a FILE.toml"
+HOW = f"write builtin, KIND:MODEL_OR_URL (KIND: {', '.join(KINDS)}), or a FILE.toml"
 
 
 @dataclass(frozen=True, slots=True)

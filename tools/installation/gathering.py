@@ -25,6 +25,7 @@ AT_ONCE = 2
 _PROBE = "edgewatch.tools.installation.library_probe"
 _ALWAYS = ("av", "cv2")
 _OF_KIND = {
+    "native": ("torch", "safetensors", "tokenizers"),
     "transformers": ("torch", "transformers"),
     "tensorrt": ("torch", "tensorrt_llm", "flash_attn"),
 }

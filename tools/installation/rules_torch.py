@@ -1,4 +1,4 @@
-"""Rules of PyTorch, its driver, and the engine `transformers`. Pure.
+"""Rules of PyTorch, its driver, and the engines `transformers` and `native`. Pure.
 
 Sources: CUDA Toolkit release notes, table "CUDA Toolkit and Minimum Required NVIDIA Driver
 Version for CUDA Minor Version Compatibility"; CUDA C++ Programming Guide, "Binary Compatibility"
@@ -11,25 +11,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from edgewatch.pipeline.engines.transformers.libraries import INSTALL, VERSIONS
+from edgewatch.pipeline.engines.native import checks as native
+from edgewatch.pipeline.engines.transformers import libraries as library
 from edgewatch.tools.findings import Finding, fail, ok, warn
 from edgewatch.tools.installation.facts import Facts
 from edgewatch.tools.installation.versions import dotted, numbers
 
+_NEEDED = {
+    "native": (native.VERSIONS, native.INSTALL),
+    "transformers": (library.VERSIONS, library.INSTALL),
+}
+"""By kind of engine: packages with their versions, and how to install them."""
 LEAST_DRIVER = {12: (525, 60, 13), 13: (580, 65, 6)}
 """CUDA's major version to the oldest driver for Linux."""
 _GET_TORCH = "install torch's build for this GPU (pytorch.org, Get Started)"
 
 
 def torch_findings(facts: Facts) -> Iterator[Finding]:
-    """Look at what `transformers` needs; nothing where that engine is not meant to run."""
+    """Look at what computes through torch needs; nothing where that engine is not meant to run."""
     yield from _driver(facts)
-    if facts.kind not in ("transformers", "tensorrt") and not facts.version("torch"):
+    if facts.kind not in (*_NEEDED, "tensorrt") and not facts.version("torch"):
         return
     yield from _torch(facts)
     yield from _torchvision(facts)
-    if facts.kind == "transformers":
+    if facts.kind in _NEEDED:
         yield from _libraries(facts)
+    if facts.kind == "transformers":
         yield from _int8(facts)
     yield from _modelopt(facts)
 
@@ -52,8 +59,8 @@ def _torch(facts: Facts) -> Iterator[Finding]:
     version = facts.version("torch")
     tried = facts.imports.get("torch")
     if version is None:
-        if facts.kind == "transformers":
-            yield fail("torch", "", "is not installed", INSTALL)
+        if facts.kind in _NEEDED:
+            yield fail("torch", "", "is not installed", _NEEDED[facts.kind][1])
         return
     if tried is None or not tried.worked:
         if tried is not None:
@@ -124,26 +131,30 @@ def _libraries(facts: Facts) -> Iterator[Finding]:
     wrong = [*_wrong_versions(facts), *_wrong_imports(facts)]
     yield from wrong
     if not wrong:
-        yield ok("transformers", facts.version("transformers") or "", "with what it needs")
+        version = facts.version(facts.kind) or facts.version("torch") or ""
+        yield ok(facts.kind, version, "with what it needs")
 
 
 def _wrong_versions(facts: Facts) -> Iterator[Finding]:
-    for package, (first, end) in VERSIONS.items():
+    versions, install = _NEEDED[facts.kind]
+    for package, (first, end) in versions.items():
         version = facts.version(package)
         if package == "torch" and version is None:
             continue  # said above
         wanted = f"{package}>={dotted(first)},<{dotted(end)}"
         if version is None:
-            yield fail(package, "", f"is not installed; {wanted} is needed", INSTALL)
+            yield fail(package, "", f"is not installed; {wanted} is needed", install)
         elif not first <= numbers(version) < end:
             yield fail(package, version, f"{wanted} is needed", f"pip install '{wanted}'")
 
 
 def _wrong_imports(facts: Facts) -> Iterator[Finding]:
-    tried = facts.imports.get("transformers")
-    if tried and not tried.worked and facts.version("transformers"):
-        reason = "its import hangs" if tried.hung else f"cannot be imported: {tried.error}"
-        yield fail("transformers", facts.version("transformers") or "", reason, INSTALL)
+    versions, install = _NEEDED[facts.kind]
+    for package in versions:
+        tried = facts.imports.get(package)
+        if package != "torch" and tried and not tried.worked and facts.version(package):
+            reason = "its import hangs" if tried.hung else f"cannot be imported: {tried.error}"
+            yield fail(package, facts.version(package) or "", reason, install)
 
 
 def _int8(facts: Facts) -> Iterator[Finding]:

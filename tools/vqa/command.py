@@ -27,7 +27,7 @@ JOURNAL = "replies.jsonl"
 LARGEST_PIXELS = 4_000_000
 LARGEST_TOKENS = 2048
 _OF_A_TASK = ("data", "limit", "pixels", "wording", "reply_tokens")
-_OF_RECORDINGS = ("dataset", "labels", "camera", "in_turn", "spool")
+_OF_RECORDINGS = ("dataset", "labels", "camera", "in_turn", "spool", "question_orders")
 
 TASK_EPILOG = """\
 questions about pictures, with --task and without DATASET:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
+from edgewatch.pipeline.engines import batches_in_flight
 from edgewatch.pipeline.engines.child.limits import Limits
 from edgewatch.pipeline.engines.child.messages import (
     MOST_BYTES,
@@ -20,7 +21,11 @@ from edgewatch.pipeline.engines.child.messages import (
     Describe,
     Described,
     Failed,
+    Foresee,
+    Foreseen,
+    Forget,
     Message,
+    Place,
     Ready,
     Refused,
     Score,
@@ -30,7 +35,8 @@ from edgewatch.pipeline.engines.child.messages import (
     encode,
 )
 from edgewatch.pipeline.engines.child.slots import Slots
-from edgewatch.pipeline.engines.model import Model
+from edgewatch.pipeline.engines.figures import EngineFigures
+from edgewatch.pipeline.engines.model import Model, keeping
 from edgewatch.pipeline.engines.setup import EngineSetup
 from edgewatch.pipeline.engines.trial_clips import black_clip
 from edgewatch.pipeline.errors import EngineBusy, EngineFailed
@@ -60,6 +66,7 @@ class Host:
         self._task = task
         self._limits = task.limits
         self._model = task.create(task.setup)
+        self._keeping = keeping(self._model)
         self._asked: dict[int, asyncio.Task[None]] = {}
         self._busy_seconds = time.monotonic()
         self._over = asyncio.Event()
@@ -74,7 +81,11 @@ class Host:
         except Exception as error:  # noqa: BLE001 - the border to code that is not ours: name it
             await self._say(Failed(*_reason("could not be started", error)))
             return
-        await self._say(Ready(self._model.name, self._model.max_batch))
+        model = self._model
+        foresees = self._keeping is not None and self._keeping.foresees
+        await self._say(
+            Ready(model.name, model.max_batch, batches_in_flight(model), foresees=foresees)
+        )
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._beat(), name="beat")
@@ -95,6 +106,12 @@ class Host:
                     self._asked[message.request] = asked
                     # A task that is cancelled before its first step would answer nothing.
                     await asyncio.sleep(0)
+                case Foresee(request, places):
+                    self._foresee(places)
+                    await self._say(Foreseen(request))
+                case Forget(camera):
+                    if self._keeping is not None:
+                        self._keeping.forget(camera)
                 case Cancel(request):
                     if request in self._asked:
                         self._asked[request].cancel()
@@ -134,9 +151,17 @@ class Host:
                 await self._untried.wait()
                 answers = await self._model.score([self._slots.read(one) for one in places])
                 told = [(one.score, one.uncertain, one.prompt_hash) for one in answers]
-                return Scored(request, tuple(told))
+                figures = self._keeping.figures if self._keeping else EngineFigures()
+                return Scored(request, tuple(told), figures)
             case Describe(request, place):
                 return Described(request, cut(await self._model.words(self._slots.read(place))))
+
+    def _foresee(self, places: Sequence[Place]) -> None:
+        """Hand pairs of frames on, as copies: their places are free at once."""
+        if self._keeping is None:
+            return
+        read = map(self._slots.read, places)
+        self._keeping.foresee([replace(one, frames=one.frames.copy()) for one in read])
 
     async def _beat(self) -> None:
         while not await self._over_within(self._limits.beat_seconds):

@@ -66,6 +66,12 @@ def environment_of(setup: EngineSetup) -> dict[str, str]:
         # A daemon asks nobody for weights.
         "HF_HUB_OFFLINE": "1",
     }
+    if setup.kind == "native":
+        # Batches of every size: memory that torch holds in pieces would look short though it is
+        # free. The library's newer name for it is not known to those before 2.9.
+        variables["PYTORCH_CUDA_ALLOC_CONF"] = "expandable_segments:True"
+        # Processes that share a model meet on this machine: nothing listens beyond it.
+        variables |= {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
     if setup.gpus:
         variables["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, setup.gpus))
     if setup.kind == "tensorrt" and setup.tensor_parallel == 1:

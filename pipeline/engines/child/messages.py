@@ -11,6 +11,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from edgewatch.pipeline.engines.figures import EngineFigures
+
 MOST_BYTES = 65_536
 """Of one packet; a batch of 256 places takes half of it."""
 MOST_TEXT = 4_000
@@ -32,6 +34,10 @@ class Place:
     question_bytes: int = 0
     """UTF-8, behind the prompt: the clip's own question."""
     still: bool = False
+    camera_bytes: int = 0
+    """UTF-8, behind the question."""
+    times: int = 0
+    """Numbers of eight bytes, behind the camera: so many frames have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,21 @@ class Describe:
 
     request: int
     place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Foresee:
+    """Parent to child: pairs of frames whose clips will be asked about."""
+
+    request: int
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Parent to child: nothing more will come of a camera."""
+
+    camera: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +89,9 @@ class Ready:
 
     name: str
     max_batch: int
+    batches_in_flight: int = 1
+    foresees: bool = False
+    """Whether it takes `Foresee`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +101,14 @@ class Scored:
     request: int
     answers: tuple[tuple[float, bool, str], ...]
     """(score, uncertain, prompt_hash)."""
+    figures: EngineFigures = field(default_factory=EngineFigures)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """Child to parent: the places of a `Foresee` are free again."""
+
+    request: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +152,27 @@ class Log:
 
 
 Message = (
-    Score | Describe | Cancel | Close | Ready | Scored | Described | Refused | Failed | Beat | Log
+    Score
+    | Describe
+    | Foresee
+    | Forget
+    | Cancel
+    | Close
+    | Ready
+    | Scored
+    | Described
+    | Foreseen
+    | Refused
+    | Failed
+    | Beat
+    | Log
 )
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        *(Score, Describe, Cancel, Close),
-        *(Ready, Scored, Described, Refused, Failed, Beat, Log),
+        *(Score, Describe, Foresee, Forget, Cancel, Close),
+        *(Ready, Scored, Described, Foreseen, Refused, Failed, Beat, Log),
     )
 }
 
@@ -149,7 +194,7 @@ def decode(packet: bytes) -> Message:
         fields = json.loads(packet)
         kind = _KINDS[fields.pop("kind")]
         match kind.__name__:
-            case "Score":
+            case "Score" | "Foresee":
                 fields["places"] = tuple(_place(one) for one in fields["places"])
             case "Describe":
                 fields["place"] = _place(fields["place"])
@@ -158,6 +203,8 @@ def decode(packet: bytes) -> Message:
                     (float(score), bool(uncertain), str(prompt_hash))
                     for score, uncertain, prompt_hash in fields["answers"]
                 )
+                counts = {key: int(value) for key, value in fields["figures"].items()}
+                fields["figures"] = EngineFigures(**counts)
         message: Message = kind(**fields)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no message: {packet[:80]!r} ({error})") from error
@@ -178,4 +225,6 @@ def _place(fields: dict[str, Any]) -> Place:
         prompt_bytes=int(fields["prompt_bytes"]),
         question_bytes=int(fields["question_bytes"]),
         still=bool(fields["still"]),
+        camera_bytes=int(fields["camera_bytes"]),
+        times=int(fields["times"]),
     )

@@ -18,6 +18,9 @@ from edgewatch.pipeline.engines.child.messages import (
     Describe,
     Described,
     Failed,
+    Foresee,
+    Foreseen,
+    Forget,
     Log,
     Message,
     Ready,
@@ -26,6 +29,7 @@ from edgewatch.pipeline.engines.child.messages import (
     Scored,
 )
 from edgewatch.pipeline.engines.child.slots import ClipTooLarge, slot_bytes
+from edgewatch.pipeline.engines.figures import EngineFigures
 from edgewatch.pipeline.engines.model import AskedClip, Model
 from edgewatch.pipeline.engines.models import create_model_here
 from edgewatch.pipeline.engines.setup import EngineSetup
@@ -34,7 +38,9 @@ from edgewatch.pipeline.types import Answer
 
 log = structlog.get_logger(__name__)
 
-BATCHES_IN_FLIGHT = 2
+PAIRS_ON_THE_WAY = 8
+"""So many pairs of frames, to be seen beforehand, find room in shared memory beside clips."""
+MOST_IN_FLIGHT = 2
 """So many batches find room in shared memory, and one clip to be described."""
 
 _OUT_OF_MEMORY = (
@@ -77,15 +83,21 @@ class ChildModel:
             setup=replace(setup, token=None),
             create=create,
             limits=self._limits,
-            slots=BATCHES_IN_FLIGHT * setup.max_batch + 1,
+            slots=MOST_IN_FLIGHT * setup.max_batch + 1 + PAIRS_ON_THE_WAY,
             slot_bytes=slot_bytes(setup.largest_clip),
         )
         self._name = f"{setup.kind}:{setup.model.name if setup.model else 'model'}"
         self._max_batch = setup.max_batch
+        self._batches_in_flight = 1
         self._child: Launched | None = None
         self._ready: asyncio.Future[Ready] | None = None
         self._failure: EngineFailed | None = None
         self._asked: dict[int, _Asked] = {}
+        self._foreseeing: dict[int, tuple[int, ...]] = {}
+        """By request: the slots of pairs that the child has not taken yet."""
+        self._forgone = 0
+        self._figures = EngineFigures()
+        self._foresees = False
         self._numbers = count(1)
         self._heard_seconds = 0.0
         self._doing = ""
@@ -102,9 +114,46 @@ class ChildModel:
         return self._max_batch
 
     @property
+    def batches_in_flight(self) -> int:
+        """What the child says, as far as shared memory goes; 1 until it has said so."""
+        return self._batches_in_flight
+
+    @property
     def pid(self) -> int | None:
         """The child's process id; None while there is none."""
         return self._child.process.pid if self._child and not self._child.process.ended else None
+
+    @property
+    def figures(self) -> EngineFigures:
+        """What the child counted, as of its latest answer; from 0 again for a fresh child."""
+        return replace(self._figures, sight_forgone=self._figures.sight_forgone + self._forgone)
+
+    @property
+    def foresees(self) -> bool:
+        """What the child says; False until it has said so."""
+        return self._foresees
+
+    def foresee(self, pairs: Sequence[AskedClip]) -> None:
+        """Pass pairs of frames on; without room for them, or without a child, they are let go."""
+        child = self._child
+        if child is None or self._failure or not self._foresees:
+            return
+        fitting = [pair for pair in pairs if self._fits(child, pair)][: self._room_for_pairs]
+        self._forgone += len(pairs) - len(fitting)
+        if not fitting:
+            return
+        slots = tuple(child.free.pop() for _ in fitting)
+        places = tuple(map(child.slots.write, slots, fitting))
+        message = Foresee(next(self._numbers), places)
+        if child.process.send(message):
+            self._foreseeing[message.request] = slots
+        else:
+            child.free.extend(slots)
+
+    def forget(self, camera: str) -> None:
+        """Have the child let go of a camera."""
+        if self._child is not None and not self._failure and self._foresees:
+            self._child.process.send(Forget(camera))
 
     async def start(self) -> None:
         """Start a fresh child and wait until its model is loaded. Raises EngineFailed."""
@@ -131,6 +180,8 @@ class ChildModel:
             raise
         self._name = ready.name
         self._max_batch = min(self._setup.max_batch, ready.max_batch)
+        self._foresees = ready.foresees
+        self._batches_in_flight = min(MOST_IN_FLIGHT, ready.batches_in_flight)
         self._doing = "idle"
         self._keep_watch()
 
@@ -150,6 +201,7 @@ class ChildModel:
         reply = await self._ask(child, Score(next(self._numbers), places), slots)
         if not isinstance(reply, Scored) or len(reply.answers) != len(places):
             raise self._fail(EngineFailed("the engine's process answered what was not asked"))
+        self._figures = reply.figures
         for number, (score, uncertain, prompt_hash) in zip(fitting, reply.answers, strict=True):
             answers[number] = Answer(score, uncertain=uncertain, prompt_hash=prompt_hash)
         return answers
@@ -172,6 +224,8 @@ class ChildModel:
             self._watch.cancel()
             self._watch = None
         child, self._child = self._child, None
+        self._foreseeing.clear()
+        self._figures, self._forgone, self._foresees = EngineFigures(), 0, False
         ready, failed = self._ready, self._failure is not None
         loaded = bool(ready and ready.done() and not ready.cancelled() and not ready.exception())
         self._failure = self._failure or EngineFailed("the engine was closed")
@@ -200,9 +254,13 @@ class ChildModel:
             return False
         return True
 
-    @staticmethod
-    def _slots(child: Launched, wanted: int) -> tuple[int, ...]:
-        if len(child.free) < wanted:
+    @property
+    def _room_for_pairs(self) -> int:
+        """Slots that are free for pairs, and kept free for them."""
+        return PAIRS_ON_THE_WAY - sum(map(len, self._foreseeing.values()))
+
+    def _slots(self, child: Launched, wanted: int) -> tuple[int, ...]:
+        if len(child.free) - self._room_for_pairs < wanted:
             raise EngineBusy(f"{wanted} clips wait for room in the engine's shared memory")
         return tuple(child.free.pop() for _ in range(wanted))
 
@@ -214,14 +272,15 @@ class ChildModel:
         if not child.process.send(message):
             # It is stuck, and `_keep_watch` is about to say so
             self._answer(message.request, EngineBusy("the engine's process takes no message"))
+        # What was asked before has its time first
+        limit_seconds = self._limits.request_seconds * len(self._asked)
         try:
-            async with asyncio.timeout(self._limits.request_seconds):
+            async with asyncio.timeout(limit_seconds):
                 return await asked.answer
         except TimeoutError:
             raise self._fail(
                 EngineFailed(
-                    f"the engine's process did not answer within {self._limits.request_seconds:g} s"
-                    + self._last()
+                    f"the engine's process did not answer within {limit_seconds:g} s" + self._last()
                 )
             ) from None
         except asyncio.CancelledError:
@@ -237,6 +296,9 @@ class ChildModel:
                     self._ready.set_result(message)
             case Scored() | Described():
                 self._answer(message.request, message)
+            case Foreseen(request):
+                if self._child:
+                    self._child.free.extend(self._foreseeing.pop(request, ()))
             case Refused():
                 self._answer(message.request, _error_of(message))
                 if message.why == "failed":

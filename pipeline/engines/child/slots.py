@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import mmap
 import os
+import struct
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -17,6 +19,8 @@ from edgewatch.pipeline.engines.setup import LargestClip
 
 PROMPT_BYTES = 32_768
 """Room for a prompt of 8,000 characters, 4 bytes each."""
+_CAMERA_BYTES = 1024
+_TIME_BYTES = 8
 _LARGER = 1.05
 """A frame may be so much larger than was wanted (`pipeline.frames.target_size`) ..."""
 _CELLS = 8 * 28 * 28
@@ -30,7 +34,8 @@ class ClipTooLarge(ValueError):
 def slot_bytes(largest: LargestClip) -> int:
     """Return the size of a slot for the largest clip, in whole pages."""
     pixels = int(largest.pixels * _LARGER) + _CELLS
-    wanted = (largest.frames + largest.frames % 2) * pixels * 3 + PROMPT_BYTES
+    frames = largest.frames + largest.frames % 2
+    wanted = frames * (pixels * 3 + _TIME_BYTES) + PROMPT_BYTES + _CAMERA_BYTES
     return -(-wanted // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
@@ -53,7 +58,7 @@ class Slots:
         """Copy a clip into a slot. Raises ClipTooLarge."""
         self.check(clip)
         frames, height, width, channels = clip.frames.shape
-        prompt, question = clip.prompt.encode(), clip.question.encode()
+        texts = [text.encode() for text in (clip.prompt, clip.question, clip.camera)]
         start = slot * self._size_bytes
         np.copyto(
             np.frombuffer(self._memory, np.uint8, clip.frames.size, start).reshape(
@@ -62,15 +67,18 @@ class Slots:
             clip.frames,
         )
         end = start + clip.frames.nbytes
-        self._memory[end : end + len(prompt) + len(question)] = prompt + question
+        rest = b"".join(texts) + struct.pack(f"={len(clip.times)}d", *clip.times)
+        self._memory[end : end + len(rest)] = rest
         shape = (frames, height, width, channels)
-        return Place(slot, shape, clip.fps, len(prompt), len(question), clip.still)
+        prompt, question, camera = map(len, texts)
+        return Place(slot, shape, clip.fps, prompt, question, clip.still, camera, len(clip.times))
 
     def check(self, clip: AskedClip) -> None:
         """Raise ClipTooLarge if a clip does not fit into a slot."""
         frames, height, width, _ = clip.frames.shape
         prompt_bytes = len(clip.prompt.encode()) + len(clip.question.encode())
-        if clip.frames.nbytes + prompt_bytes > self._size_bytes:
+        named_bytes = len(clip.camera.encode()) + _TIME_BYTES * len(clip.times)
+        if clip.frames.nbytes + prompt_bytes + named_bytes > self._size_bytes:
             raise ClipTooLarge(
                 f"a clip of {frames} frames of {width} x {height} with a prompt of {prompt_bytes} "
                 f"bytes does not fit into the {self._size_bytes} bytes planned for the largest"
@@ -82,18 +90,19 @@ class Slots:
         They hold until the request is answered. Raises ValueError if the place lies outside.
         """
         size_bytes = int(np.prod(place.shape, dtype=np.int64))
-        texts = (place.prompt_bytes, place.question_bytes)
-        inside = 0 <= place.slot < self._count and min(place.shape) > 0 and min(texts) >= 0
-        if not inside or size_bytes + sum(texts) > self._size_bytes:
+        texts = (place.prompt_bytes, place.question_bytes, place.camera_bytes)
+        times_bytes = _TIME_BYTES * place.times
+        inside = 0 <= place.slot < self._count and min(place.shape) > 0
+        inside = inside and min(*texts, times_bytes) >= 0
+        if not inside or size_bytes + sum(texts) + times_bytes > self._size_bytes:
             raise ValueError(f"there is no place {place}")
         start = place.slot * self._size_bytes
         pixels = np.frombuffer(self._memory, np.uint8, size_bytes, start).reshape(place.shape)
         pixels.flags.writeable = False
-        end = start + size_bytes
-        asked = end + place.prompt_bytes
-        prompt = self._memory[end:asked].decode()
-        question = self._memory[asked : asked + place.question_bytes].decode()
-        return AskedClip(pixels, place.fps, prompt, question, place.still)
+        ends = list(accumulate(texts, initial=start + size_bytes))
+        prompt, question, camera = (self._memory[one:end].decode() for one, end in pairwise(ends))
+        times = struct.unpack_from(f"={place.times}d", self._memory, ends[-1])
+        return AskedClip(pixels, place.fps, prompt, question, place.still, camera, times)
 
     def close(self) -> None:
         """Unmap the memory; nothing that `read` returned may be left."""

@@ -103,8 +103,8 @@ class Operations(Protocol):
     ) -> Inputs:
         """Turn queries and keys by their places, and attend within each window.
 
-        `qkv`: (pairs x patches, 3 x heads x head), query, key, value. Returns (pairs x patches,
-        heads x head).
+        `qkv`: (pairs x patches, 3 x heads x head), query, key, value; used up, as it may be turned
+        in place. Returns (pairs x patches, heads x head).
         """
 
     def attend_pairs(

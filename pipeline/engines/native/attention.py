@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from edgewatch.pipeline.engines.native.packing import Group
@@ -57,6 +58,26 @@ def attend_last(
     return seen[0] if len(seen) == 1 else torch.cat(seen)
 
 
+def attend_one(
+    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """Let one token see the first slots, as many as `mask` is long: (1, heads x head).
+
+    `queries`: (1, heads, head). `mask`: (slots looked at,), added to the scores. Heads that share
+    keys stand as tokens of one head, so that kernels without grouped heads serve, which take masks.
+    """
+    from torch.nn.functional import scaled_dot_product_attention
+
+    kv_heads, head = keys.shape[1:]
+    asked = queries.view(1, kv_heads, -1, head)
+    count = len(mask)
+    parts = (each[:count].transpose(0, 1)[None] for each in (keys, values))
+    seen = scaled_dot_product_attention(
+        asked, *parts, attn_mask=mask.expand(1, kv_heads, asked.shape[2], count)
+    )
+    return seen.reshape(1, -1)
+
+
 @contextmanager
 def fast_attention(device: torch.device) -> Iterator[None]:
     """Prefer the kernels that are fastest here: on a GPU cuDNN's, then FlashAttention's.
@@ -90,6 +111,30 @@ def _attention(
     """Attend; all (passages, tokens, heads, head)."""
     from torch.nn.functional import scaled_dot_product_attention
 
-    parts = (each.transpose(1, 2) for each in (queries, keys, values))
-    out = scaled_dot_product_attention(*parts, is_causal=causal, enable_gqa=True)
+    parts = [each.transpose(1, 2) for each in (queries, keys, values)]
+    heads, kv_heads = queries.shape[2], keys.shape[2]
+    if not _takes_groups(queries.device, queries.dtype, heads, kv_heads, queries.shape[3]):
+        parts[1:] = [one.repeat_interleave(heads // kv_heads, dim=1) for one in parts[1:]]
+    shared = parts[1].shape[1] != heads
+    out = scaled_dot_product_attention(*parts, is_causal=causal, enable_gqa=shared)
     return out.transpose(1, 2)
+
+
+@lru_cache(maxsize=32)
+def _takes_groups(
+    device: torch.device, dtype: torch.dtype, heads: int, kv_heads: int, head: int
+) -> bool:
+    """Say whether a fast kernel here lets several queries share a key.
+
+    Where none does (float32, or neither cuDNN's nor FlashAttention's is there), the library would
+    fall to its slow path without a word: with a key for each query the memory-efficient one serves.
+    """
+    if device.type != "cuda" or heads == kv_heads:
+        return True
+    import torch
+    from torch.backends.cuda import SDPAParams, can_use_cudnn_attention, can_use_flash_attention
+
+    queries = torch.empty((1, heads, 64, head), dtype=dtype, device=device)
+    keys = torch.empty((1, kv_heads, 64, head), dtype=dtype, device=device)
+    asked = SDPAParams(queries, keys, keys, None, 0.0, True, True)
+    return bool(can_use_flash_attention(asked) or can_use_cudnn_attention(asked))

@@ -13,12 +13,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgewatch.pipeline.engines.native.arithmetic import Operations, Product
-from edgewatch.pipeline.engines.native.attention import attend, attend_last
+from edgewatch.pipeline.engines.native.attention import attend, attend_last, attend_one
 from edgewatch.pipeline.engines.native.packing import Packed
+from edgewatch.pipeline.engines.native.replays import Replays
 from edgewatch.pipeline.engines.native.sizes import LanguageSizes
+from edgewatch.pipeline.engines.native.tables import tables_in, upload
 
 if TYPE_CHECKING:
     import torch
+
+
+SMALL_PASSAGES = 1
+"""So many passages are read by a graph: more hide the launching of kernels by themselves."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +69,11 @@ class KeysValues:
         """Of both."""
         return int(self.keys.nbytes + self.values.nbytes)
 
+    @property
+    def token_bytes(self) -> int:
+        """Of one token's, in all layers."""
+        return self.held_bytes // self.slots
+
     def part(self, first: int, count: int) -> KeysValues:
         """Return a copy of some tokens'."""
         return KeysValues(
@@ -71,14 +82,35 @@ class KeysValues:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Next:
+    """One token to be read behind others; all of it on the device."""
+
+    id: torch.Tensor
+    """int64, (1,)."""
+    place: torch.Tensor
+    """int64, (3, 1): time, row, column."""
+    slot: torch.Tensor
+    """int64, (1,): behind all that are read."""
+    queries: torch.Tensor
+    """(slots, heads, head): where its query stands for a moment, at its slot."""
+    mask: torch.Tensor
+    """(slots looked at,), in the network's type: 0 up to its own slot, minus infinity behind."""
+
+
 class Language:
     """The model on its device. One thread only."""
 
     def __init__(
-        self, sizes: LanguageSizes, weights: LanguageWeights, operations: Operations
+        self,
+        sizes: LanguageSizes,
+        weights: LanguageWeights,
+        operations: Operations,
+        replays: Replays,
     ) -> None:
         import torch
 
+        self._replays = replays
         self._sizes = sizes
         self._weights = weights
         self._operations = operations
@@ -101,6 +133,14 @@ class Language:
         keys = torch.empty(shape, dtype=embeddings.dtype, device=embeddings.device)
         return KeysValues(keys, torch.empty_like(keys))
 
+    def query_room(self, slots: int) -> torch.Tensor:
+        """Return room for one layer's queries of so many tokens, (slots, heads, head)."""
+        import torch
+
+        sizes, embeddings = self._sizes, self._weights.embeddings
+        shape = (slots, sizes.heads, sizes.head)
+        return torch.empty(shape, dtype=embeddings.dtype, device=embeddings.device)
+
     def read(
         self,
         packed: Packed,
@@ -112,21 +152,44 @@ class Language:
         """Return the normed state at each passage's end, (passages as packed, width).
 
         `features`: (video tokens, width), passage by passage as packed; None where no passage
-        has a video. `known`: for each group of
-        `packed`, keys and values of the tokens that its passages begin with; None where it knows
-        none. `keep`: room for `packed.slot_count` tokens, to be filled with every layer's keys and
-        values; None keeps none.
+        has a video. `known`: for each group of `packed`, keys and values of the tokens that its
+        passages begin with; None where it knows none. `keep`: room for `packed.slot_count` tokens,
+        to be filled with every layer's keys and values; None keeps none. The states are good until
+        the next call.
         """
-        import torch
+        numbers = upload(packed, self._weights.embeddings.device)
+        if features is None or packed.groups[-1].first + packed.groups[-1].count > SMALL_PASSAGES:
+            return self._read(packed, numbers, features, known, keep)
 
+        def forward(inputs: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+            kept = self.room(packed.slot_count) if keep is not None else None
+            states = self._read(packed, inputs[0], inputs[1], known, kept)
+            return (states,) if kept is None else (states, kept.keys, kept.values)
+
+        key = "read", packed.groups, len(packed.tokens), len(packed.video_rows), keep is not None
+        holds = tuple(one for one in known if one is not None)
+        states, *kept = self._replays.run(key, (numbers, features), forward, holds=holds)
+        if keep is not None:
+            keep.keys.copy_(kept[0])
+            keep.values.copy_(kept[1])
+        return states
+
+    def _read(
+        self,
+        packed: Packed,
+        numbers: torch.Tensor,
+        features: torch.Tensor | None,
+        known: Sequence[KeysValues | None],
+        keep: KeysValues | None,
+    ) -> torch.Tensor:
+        """See `read`; `numbers`: `packed` on the device."""
         sizes, operations, weights = self._sizes, self._operations, self._weights
-        device = weights.embeddings.device
-        total = weights.embeddings[torch.from_numpy(packed.tokens).to(device, non_blocking=True)]
+        tables = tables_in(numbers, packed)
+        total = weights.embeddings[tables.tokens]
         if features is not None:
-            total[torch.from_numpy(packed.video_rows).to(device, non_blocking=True)] = features
-        cosines, sines = self._angles(torch.from_numpy(packed.places).to(device))
-        slots = torch.from_numpy(packed.slots).to(device, non_blocking=True)
-        ends = torch.from_numpy(packed.ends).to(device, non_blocking=True)
+            total[tables.video_rows] = features
+        cosines, sines = self._angles(tables.places)
+        slots, ends = tables.slots, tables.ends
         queries = self._queries(packed, total)
         scratch = None if keep is not None else self._scratch(packed.slot_count, total)
         add: torch.Tensor | None = None
@@ -140,13 +203,7 @@ class Language:
                 total, layer.first_norm, sizes.eps, add=add, rounding=layer.qkv.rounding
             )
             operations.turn(layer.qkv(inputs), cosines, sines, slots, queries, keys, values)
-            seen = attend(packed.groups, queries, keys, values)
-            add = layer.out.add_to(total, operations.rounded(seen, layer.out.rounding))
-            inputs = operations.norm(
-                total, layer.second_norm, sizes.eps, add=add, rounding=layer.gate_up.rounding
-            )
-            gated = operations.gate(layer.gate_up(inputs), layer.down.rounding)
-            add = layer.down.add_to(total, gated)
+            add = self._behind_attention(layer, total, attend(packed.groups, queries, keys, values))
         layer = weights.layers[last]
         product = self._last_keys_values
         inputs = operations.norm(
@@ -154,6 +211,28 @@ class Language:
         )
         operations.turn(product(inputs), cosines, sines, slots, None, keys, values)
         return self._finish(packed, total[ends], cosines[ends], sines[ends], keys, values)
+
+    def step(self, token: Next, room: KeysValues) -> torch.Tensor:
+        """Read one token behind those in `room`, which takes its key and value there too.
+
+        Returns the normed state behind it, (1, width). Everything is on the device and of one
+        shape, so that a CUDA graph can hold the step.
+        """
+        sizes, operations, weights = self._sizes, self._operations, self._weights
+        total = weights.embeddings[token.id]
+        cosines, sines = self._angles(token.place)
+        add: torch.Tensor | None = None
+        for number, layer in enumerate(weights.layers):
+            keys, values = room.keys[number], room.values[number]
+            inputs = operations.norm(
+                total, layer.first_norm, sizes.eps, add=add, rounding=layer.qkv.rounding
+            )
+            operations.turn(
+                layer.qkv(inputs), cosines, sines, token.slot, token.queries, keys, values
+            )
+            seen = attend_one(token.queries[token.slot], keys, values, token.mask)
+            add = self._behind_attention(layer, total, seen)
+        return operations.norm(total, weights.norm, sizes.eps, add=add)
 
     def logits(self, states: torch.Tensor) -> torch.Tensor:
         """Return the logits of the next token, (states, vocabulary), in the network's type."""
@@ -181,18 +260,25 @@ class Language:
         turned = torch.cat(
             [first * cosines - second * sines, second * cosines + first * sines], dim=-1
         ).to(asked.dtype)
-        seen = attend_last(packed.groups, turned, keys, values)
+        add = self._behind_attention(layer, total, attend_last(packed.groups, turned, keys, values))
+        return operations.norm(total, weights.norm, sizes.eps, add=add)
+
+    def _behind_attention(
+        self, layer: LanguageLayer, total: torch.Tensor, seen: torch.Tensor
+    ) -> torch.Tensor | None:
+        """Take a layer from what its attention saw to its end; what it returns is still to be
+        added to `total`."""
+        operations = self._operations
         add = layer.out.add_to(total, operations.rounded(seen, layer.out.rounding))
         inputs = operations.norm(
-            total, layer.second_norm, sizes.eps, add=add, rounding=layer.gate_up.rounding
+            total, layer.second_norm, self._sizes.eps, add=add, rounding=layer.gate_up.rounding
         )
         gated = operations.gate(layer.gate_up(inputs), layer.down.rounding)
-        add = layer.down.add_to(total, gated)
-        return operations.norm(total, weights.norm, sizes.eps, add=add)
+        return layer.down.add_to(total, gated)
 
     def _angles(self, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return cosines and sines of places (3, rows): (rows, head / 2) each, float32."""
-        angles = places.float()[self._axis].T * self._frequencies
+        angles = places.float()[self._axis].T.contiguous() * self._frequencies
         return angles.cos(), angles.sin()
 
     def _queries(self, packed: Packed, total: torch.Tensor) -> torch.Tensor:

@@ -113,27 +113,12 @@ class PlainOperations:
         groups: Sequence[tuple[int, int]],
         rounding: Rounding,
     ) -> Inputs:
-        import torch
-        from torch.nn.functional import scaled_dot_product_attention
-
         patches = tables.plan.patches
         split = qkv.view(-1, patches, 3, tables.heads, tables.head)
         cosines, sines = tables.cosines[:, None, None], tables.sines[:, None, None]
         turned = _turned(split[:, :, :2], cosines, sines).to(qkv.dtype)
-        each = (turned[:, :, 0], turned[:, :, 1], split[:, :, 2])
-        seen, first = [], 0
-        for count, length in groups:
-            parts = (
-                one[:, first : first + count * length]
-                .reshape(-1, length, tables.heads, tables.head)
-                .transpose(1, 2)
-                for one in each
-            )
-            out = scaled_dot_product_attention(*parts).transpose(1, 2)
-            seen.append(out.reshape(len(split), count * length, -1))
-            first += count * length
-        whole = seen[0] if len(seen) == 1 else torch.cat(seen, dim=1)
-        return self.rounded(whole.reshape(len(qkv), -1), rounding)
+        seen = attend_turned(turned[:, :, 0], turned[:, :, 1], split[:, :, 2], groups)
+        return self.rounded(seen, rounding)
 
     def _codes(self, values: torch.Tensor, rounding: Rounding) -> Codes:
         """Round float32 values, which may be changed."""
@@ -144,6 +129,34 @@ class PlainOperations:
             scale = values.abs().amax(-1, keepdim=True).clamp_(min=_LEAST) / E4M3_MAX
         codes = (values / scale).clamp_(-E4M3_MAX, E4M3_MAX).to(torch.float8_e4m3fn)
         return Codes(codes, scale)
+
+
+def attend_turned(
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    groups: Sequence[tuple[int, int]],
+) -> torch.Tensor:
+    """Attend within windows: (pairs x patches, heads x head).
+
+    All (pairs, patches, heads, head), in any layout. `groups`: (windows, patches of each), in
+    order.
+    """
+    import torch
+    from torch.nn.functional import scaled_dot_product_attention
+
+    pairs, _, heads, head = queries.shape
+    seen, first = [], 0
+    for count, length in groups:
+        parts = (
+            one[:, first : first + count * length].reshape(-1, length, heads, head).transpose(1, 2)
+            for one in (queries, keys, values)
+        )
+        out = scaled_dot_product_attention(*parts).transpose(1, 2)
+        seen.append(out.reshape(pairs, count * length, -1))
+        first += count * length
+    whole = seen[0] if len(seen) == 1 else torch.cat(seen, dim=1)
+    return whole.reshape(pairs * first, -1)
 
 
 def _turned(vectors: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> torch.Tensor:

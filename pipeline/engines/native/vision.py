@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING
 
 from edgewatch.pipeline.engines.native.arithmetic import Codes, Inputs, Operations, Product
 from edgewatch.pipeline.engines.native.frames import FrameSizes, PairTables
+from edgewatch.pipeline.engines.native.replays import Replays
 from edgewatch.pipeline.engines.native.sizes import VisionSizes
 
 if TYPE_CHECKING:
     import torch
 
+SMALL_PAIRS = 10
+"""So many pairs of one size are seen by a graph: more hide the launching of kernels by
+themselves."""
 EPS = 1e-6
 """Of the tower's norms. Source: `Qwen2_5_VLVisionBlock`."""
 
@@ -56,7 +60,9 @@ class Vision:
         weights: VisionWeights,
         operations: Operations,
         frame_sizes: FrameSizes,
+        replays: Replays,
     ) -> None:
+        self._replays = replays
         self._sizes = sizes
         self._weights = weights
         self._operations = operations
@@ -66,15 +72,21 @@ class Vision:
         """Return the tokens of pairs, (pairs, tokens, width of the language model) for each entry.
 
         `pixels`: one entry a size, uint8 (pairs, 2, height, width, 3) on the device. All go through
-        the tower's products together.
+        the tower's products together. The tokens are good until the next call.
         """
+        if len(pixels) > 1 or len(pixels[0]) > SMALL_PAIRS:
+            return self._see(pixels)
+        key = "see", tuple(pixels[0].shape)
+        holds = (self._tables(pixels[0]),)
+        return list(self._replays.run(key, pixels, self._see, holds=holds))
 
+    def _tables(self, pixels: torch.Tensor) -> PairTables:
+        side = self._sizes.patch * self._sizes.merge
+        return self._frame_sizes.of(pixels.shape[2] // side, pixels.shape[3] // side)
+
+    def _see(self, pixels: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         sizes, operations, weights = self._sizes, self._operations, self._weights
-        side = sizes.patch * sizes.merge
-        parts = [
-            (self._frame_sizes.of(one.shape[2] // side, one.shape[3] // side), len(one))
-            for one in pixels
-        ]
+        parts = [(self._tables(one), len(one)) for one in pixels]
         total = weights.patches(
             _joined(
                 [
@@ -93,8 +105,10 @@ class Vision:
             inputs = operations.norm(
                 total, layer.second_norm, EPS, add=add, rounding=layer.gate_up.rounding
             )
-            gated = operations.gate(layer.gate_up(inputs), layer.down.rounding)
-            add = layer.down.add_to(total, gated)
+            # Not held by a name, which would keep it until the next layer's is made.
+            add = layer.down.add_to(
+                total, operations.gate(layer.gate_up(inputs), layer.down.rounding)
+            )
         return self._merged(total, add, parts)
 
     def _attend(

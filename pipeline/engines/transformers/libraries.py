@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 INSTALL = "pip install 'edgewatch[transformers]'"
+Versions = Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
 VERSIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "torch": ((2, 6), (3,)),
     "transformers": ((4, 57), (6,)),
@@ -23,13 +25,20 @@ VERSIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
 _OPTIONAL = ("accelerate", "bitsandbytes", "compressed-tensors")
 
 
-def refuse_wrong_versions(installed: dict[str, str | None]) -> None:
-    """Let versions pass that this engine was made for. Raises EngineFailed with all that is wrong.
+def refuse_wrong_versions(
+    installed: Mapping[str, str | None],
+    *,
+    kind: str = "transformers",
+    versions: Versions = VERSIONS,
+    install: str = INSTALL,
+) -> None:
+    """Let versions pass that an engine was made for. Raises EngineFailed with all that is wrong.
 
-    `installed`: package to version; None where it is not installed.
+    `installed`: package to version; None where it is not installed. `versions`, `install`: what
+    the engine of this kind needs, and how it is installed.
     """
     wrong = []
-    for package, (first, end) in VERSIONS.items():
+    for package, (first, end) in versions.items():
         wanted = f"{package} >={_dotted(first)},<{_dotted(end)}"
         version = installed.get(package)
         if version is None:
@@ -37,12 +46,14 @@ def refuse_wrong_versions(installed: dict[str, str | None]) -> None:
         elif not first <= _numbers(version) < end:
             wrong.append(f"{package} {version} is installed, {wanted} is needed")
     if wrong:
-        raise EngineFailed(f'[engine] kind = "transformers": {"; ".join(wrong)}', INSTALL)
+        raise EngineFailed(f'[engine] kind = "{kind}": {"; ".join(wrong)}', install)
 
 
-def installed_versions() -> dict[str, str | None]:
+def installed_versions(
+    packages: Iterable[str] = (*VERSIONS, *_OPTIONAL),
+) -> dict[str, str | None]:
     """Return the versions of all packages that matter here; None where one is not installed."""
-    return {package: _version(package) for package in (*VERSIONS, *_OPTIONAL)}
+    return {package: _version(package) for package in packages}
 
 
 def choose_device(wanted: str) -> torch.device:

@@ -15,6 +15,7 @@ if find_spec("torch") is None or find_spec("transformers") is None:
         "transformers/*",
         "qwen/*",
         "native/*",
+        "contract/*",
     ]
 
 

@@ -45,7 +45,7 @@ async def test_scores_are_calibrated_and_the_name_says_so(file: Path) -> None:
     (answer,) = await engine.judge([make_clip(1.0)])
     assert answer.score == PLATT.apply(0.8)
     assert engine.name == PLATT.name
-    assert engine.max_batch == 4
+    assert (engine.max_batch, engine.batches_in_flight) == (4, 1)
     assert engine.simulated == ""
 
 

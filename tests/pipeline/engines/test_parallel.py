@@ -25,6 +25,7 @@ class FakeModel:
     def __init__(self, name: str, *, max_batch: int = 4, seconds: float = 1.0) -> None:
         self.name = name
         self.max_batch = max_batch
+        self.batches_in_flight = 1
         self.seconds = seconds
         self.deaths: list[Exception] = []
         self.unstartable = 0
@@ -104,6 +105,26 @@ def test_batch_is_shared_out_evenly_and_answered_in_order() -> None:
         assert scores(answers) == list(range(9))
         assert [len(model.batches[0]) for model in models] == [3, 3, 3]
         assert loop.time() - before == pytest.approx(1.0)
+        await together.close()
+
+    run(test)
+
+
+def test_two_batches_are_shared_out_where_each_model_takes_two() -> None:
+    async def test() -> None:
+        models, together = three()
+        assert together.batches_in_flight == 1
+        for model in models:
+            model.batches_in_flight = 2
+        await together.start()
+        assert together.batches_in_flight == 2
+        first = asyncio.create_task(together.score(clips(*range(12))))
+        await asyncio.sleep(0.5)
+        second = asyncio.create_task(together.score(clips(*range(12, 24))))
+        assert scores(await first) == list(range(12))
+        assert scores(await second) == list(range(12, 24))
+        assert asyncio.get_running_loop().time() == pytest.approx(2.5)  # none waited for the other
+        assert [[len(batch) for batch in model.batches] for model in models] == [[4, 4]] * 3
         await together.close()
 
     run(test)

@@ -302,6 +302,16 @@ def test_a_known_bad_installation_is_named_with_its_cure(
     assert all_well(findings) == all(one.status == "warn" for one in wrong)
 
 
+def test_the_native_engine_needs_no_transformers_and_names_its_own_extra() -> None:
+    native = with_packages(replace(TRANSFORMERS, kind="native"), transformers=None)
+    assert all_well(examine(native))
+    [lacking] = [
+        one for one in examine(with_packages(native, safetensors=None)) if one.status == "fail"
+    ]
+    assert lacking.name == "safetensors"
+    assert lacking.cure == "pip install 'edgewatch[native]'"
+
+
 def test_a_gpu_runs_code_of_a_lower_minor_capability() -> None:
     torch = Import(True, facts={"cuda": "13.0", "archs": ["sm_120"], "sees_gpus": 1})
     assert all_well(examine(with_import(SPARK, "torch", torch)))

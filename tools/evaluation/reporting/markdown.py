@@ -12,6 +12,8 @@ from edgewatch.tools.evaluation.reporting.dataset_words import how_to_read, sent
 from edgewatch.tools.evaluation.reporting.recording_answers import answers_table, side_by_side
 from edgewatch.tools.evaluation.reporting.tables import Cell, Table, told
 from edgewatch.tools.evaluation.statistics.figures import EngineMeasures, PairComparison
+from edgewatch.tools.evaluation.statistics.orders import OrderComparison
+from edgewatch.tools.evaluation.statistics.orders import sentences as order_sentences
 from edgewatch.tools.sheet import clock, minute
 
 MOST_DIFFERING = 50
@@ -22,6 +24,8 @@ def markdown(
     evaluation: Evaluation,
     measures: Sequence[EngineMeasures],
     comparisons: Sequence[PairComparison],
+    *,
+    orders: Sequence[OrderComparison] = (),
 ) -> Iterator[str]:
     """Yield report.md line by line."""
     yield f"# Evaluation of {escaped(evaluation.dataset)}\n\n"
@@ -36,6 +40,9 @@ def markdown(
     yield from _table(figure_tables.alerts_table(measures))
     yield from _controls(measures)
     yield from _table(costs_table(evaluation.runs))
+    for order in orders:
+        yield "\n## Question behind or before the video\n\n"
+        yield from _list(order_sentences(order))
     for pair in comparisons:
         yield f"\n## {escaped(pair.first)} and {escaped(pair.second)}\n\n"
         yield from _list(pair_tables.sentences(pair))

@@ -12,6 +12,7 @@ from edgewatch.tools.evaluation.reporting.cost_table import clips_of, clips_per_
 from edgewatch.tools.evaluation.reporting.dataset_words import footage_seconds, sentences
 from edgewatch.tools.evaluation.reporting.recording_answers import RecordingAnswers, side_by_side
 from edgewatch.tools.evaluation.statistics.figures import EngineMeasures, PairComparison
+from edgewatch.tools.evaluation.statistics.orders import OrderComparison
 from edgewatch.tools.report import rounded
 
 Json = dict[str, Any]
@@ -21,6 +22,8 @@ def summary(
     evaluation: Evaluation,
     measures: Sequence[EngineMeasures],
     comparisons: Sequence[PairComparison],
+    *,
+    orders: Sequence[OrderComparison] = (),
 ) -> Json:
     """Return what summary.json holds, and what `--json` prints.
 
@@ -43,6 +46,7 @@ def summary(
         "engines": [_engine(one) for one in evaluation.runs],
         "measures": [plain(one) for one in measures],
         "comparisons": [plain(one) for one in comparisons],
+        **({"question_orders": [plain(one) for one in orders]} if orders else {}),
         "results": [_result(one) for one in side_by_side(evaluation)],
     }
     found: Json = rounded(document)

@@ -48,6 +48,12 @@ def load_any(
             f"Qwen2.5-VL, and this is {family.name}",
             'load the same model in bf16, or serve it and set [engine] kind = "remote"',
         )
+    if setup.form.question_first:
+        raise EngineFailed(
+            f"[engine] question_first is only for Qwen2.5-VL here, and {directory} is "
+            f"{family.name}, whose own template says where a picture stands",
+            "remove it",
+        )
     refuse_unloadable(directory, checkpoint.quantisation, place)
     if setup.quantize == "int8":
         refuse_int8(checkpoint.quantisation, place)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from edgewatch.pipeline.engines.figures import EngineFigures
 from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.setup import EngineSetup
 from edgewatch.pipeline.engines.trial_clips import TRIAL_PROMPT
@@ -28,6 +29,7 @@ class Obedient:
     """Scores a clip by its brightness; a prompt may tell it to misbehave."""
 
     max_batch = 3
+    batches_in_flight = 2
 
     def __init__(self, setup: EngineSetup) -> None:
         self._setup = setup
@@ -89,6 +91,34 @@ class Obedient:
 
 def _spawn_sleeper() -> None:
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+
+
+class Keeping(Obedient):
+    """Counts what it was to foresee: the pairs, and the grey of all of them together."""
+
+    foresees = True
+
+    def __init__(self, setup: EngineSetup) -> None:
+        super().__init__(setup)
+        self._greys: list[int] = []
+        self._cameras: set[str] = set()
+
+    @property
+    def figures(self) -> EngineFigures:
+        return EngineFigures(
+            sight_foreseen=len(self._greys),
+            sight_bytes=sum(self._greys),
+            sight_hits=len(self._cameras),
+        )
+
+    def foresee(self, pairs: Sequence[AskedClip]) -> None:
+        for pair in pairs:
+            assert pair.frames.shape[0] == len(pair.times) == 2
+            self._greys.append(int(pair.frames.max()))
+            self._cameras.add(pair.camera)
+
+    def forget(self, camera: str) -> None:
+        self._cameras.discard(camera)
 
 
 class Zombie(Obedient):

@@ -17,7 +17,9 @@ import numpy as np
 import pytest
 
 from edgewatch.pipeline.engines.child import ChildModel
+from edgewatch.pipeline.engines.child.launch import environment_of
 from edgewatch.pipeline.engines.child.limits import Limits
+from edgewatch.pipeline.engines.child.model import PAIRS_ON_THE_WAY
 from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.trial_clips import black_clip, noise_clip
 from edgewatch.pipeline.errors import EngineBusy, EngineFailed
@@ -25,6 +27,7 @@ from tests.pipeline.engines.child.conftest import QUICK, ROOT, SETUP, MakeChild
 from tests.pipeline.engines.child.hosted import (
     Broken,
     Clingy,
+    Keeping,
     SlowLoader,
     Unloadable,
     Zombie,
@@ -59,6 +62,30 @@ async def test_answers_come_back_in_order_with_all_they_hold(make_child: MakeChi
     assert (second.score, second.uncertain, third.uncertain) == (0.0, False, True)
     assert await child.words(replace(BLACK, fps=3.0)) == "(4, 112, 112, 3) at 3"
     assert (child.name, child.max_batch) == ("obedient:-", 3)
+    assert child.batches_in_flight == 2
+
+
+async def test_pairs_go_ahead_of_their_clips_and_figures_come_back(make_child: MakeChild) -> None:
+    child = make_child(create=Keeping)
+    assert not child.foresees
+    child.foresee([BLACK])  # before the start: let go
+    await child.start()
+    assert child.foresees
+    greys = [3, 5, 7]
+    for grey in greys:
+        frames = np.full((2, 112, 112, 3), grey, np.uint8)
+        child.foresee([AskedClip(frames, 1.0, "", camera=f"c{grey}", times=(1.0, 1.25))])
+    child.forget("c5")
+    await child.score([BLACK])
+    assert (child.figures.sight_foreseen, child.figures.sight_bytes) == (3, sum(greys))
+    assert child.figures.sight_hits == 2, "one of three cameras was forgotten"
+    pair = AskedClip(BLACK.frames[:2], 1.0, "", camera="c3", times=(1.0, 1.25))
+    child.foresee([pair] * (PAIRS_ON_THE_WAY + 2))
+    assert child.figures.sight_forgone == 2, "no more than there is room for beside clips"
+    for _ in range(2):  # their room is free again, and that of clips never was taken
+        await child.score([BLACK, BLACK, BLACK])
+        child.foresee([pair] * PAIRS_ON_THE_WAY)
+    assert child.figures.sight_forgone == 2
 
 
 async def test_clips_asked_at_the_same_time_are_not_mixed_up(make_child: MakeChild) -> None:
@@ -93,6 +120,13 @@ async def test_gpus_are_named_in_the_environment_before_anything_is_imported(
     ):
         assert setting in str(told.value)
     assert "sesame" not in str(told.value)
+
+
+def test_memory_of_the_native_engine_grows_in_one_piece() -> None:
+    """Batches of all sizes follow each other, and pieces too small for the next would pile up."""
+    name = "PYTORCH_CUDA_ALLOC_CONF"
+    assert environment_of(replace(SETUP, kind="native"))[name] == "expandable_segments:True"
+    assert name not in environment_of(replace(SETUP, kind="tensorrt"))
 
 
 async def test_busy_is_no_failure(make_child: MakeChild) -> None:

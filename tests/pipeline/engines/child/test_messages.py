@@ -19,6 +19,9 @@ from edgewatch.pipeline.engines.child.messages import (
     Describe,
     Described,
     Failed,
+    Foresee,
+    Foreseen,
+    Forget,
     Log,
     Message,
     Place,
@@ -32,14 +35,18 @@ from edgewatch.pipeline.engines.child.messages import (
 )
 from edgewatch.pipeline.engines.child.output import MOST_LINE, Output, shown
 from edgewatch.pipeline.engines.child.slots import ClipTooLarge, Slots, slot_bytes
+from edgewatch.pipeline.engines.figures import EngineFigures
 from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.setup import LargestClip
 
 PLACE = Place(3, (20, 252, 252, 3), 4.0, 17)
 ASKED = Place(4, (2, 252, 252, 3), 2.0, 0, 23, still=True)
+NAMED = Place(5, (2, 28, 28, 3), 4.0, 0, camera_bytes=4, times=2)
 MESSAGES: list[Message] = [
-    *(Score(1, (PLACE, PLACE)), Describe(2, ASKED), Cancel(3), Close(), Ready("a@1", 8), Beat()),
+    *(Score(1, (PLACE, PLACE)), Describe(2, ASKED), Cancel(3), Close(), Ready("a@1", 8, 2), Beat()),
     *(Scored(1, ((0.25, True, "ab"),)), Described(2, 'words "and" more…'), Failed("what", "cure")),
+    *(Foresee(5, (NAMED,)), Foreseen(5), Forget("door"), Ready("a@1", 8, 2, foresees=True)),
+    Scored(1, (), EngineFigures(sight_hits=3, sight_bytes=2**40)),
     *(Refused(4, "busy", "later"), Log("warning", "odd", {"degrees": 3, "where": None})),
 ]
 
@@ -56,7 +63,8 @@ def test_score_that_is_no_number_stays_one() -> None:
 
 
 def test_largest_batch_fits_into_a_packet() -> None:
-    assert len(encode(Score(10**9, (Place(512, (999, 9999, 9999, 3), 12.345, 32768),) * 256)))
+    place = Place(512, (999, 9999, 9999, 3), 12.345, 32768, 99999, False, 999, 9999)
+    assert len(encode(Score(10**9, (place,) * 256)))
     assert len(encode(Described(1, cut("€" * 9999)))) <= MOST_BYTES
 
 
@@ -167,6 +175,21 @@ def test_place_outside_the_memory_is_refused(place: Place) -> None:
     slots = Slots(Slots.create(count=1, size_bytes=8192), count=1, size_bytes=8192)
     with pytest.raises(ValueError, match="no place"):
         slots.read(place)
+
+
+def test_camera_and_times_come_out_as_they_went_in() -> None:
+    largest = LargestClip(20, 784, 4.0)
+    size_bytes = slot_bytes(largest)
+    slots = Slots(Slots.create(count=1, size_bytes=size_bytes), count=1, size_bytes=size_bytes)
+    times = tuple(1_764_000_000.1 + 0.25 * number for number in range(20))
+    frames = np.zeros((20, 28, 28, 3), np.uint8)
+    clip = AskedClip(frames, 4.0, "😀" * 8000, camera="door", times=times)
+    place = slots.write(0, clip)
+    found = slots.read(place)
+    assert (found.prompt, found.camera, found.times) == (clip.prompt, "door", times)
+    for wrong in (replace(place, times=-1), replace(place, times=10**6)):
+        with pytest.raises(ValueError, match="no place"):
+            slots.read(wrong)
 
 
 def test_question_and_still_come_out_as_they_went_in() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,14 @@ def test_gpus_are_a_child_each_unless_they_share_one_model() -> None:
         EngineSetup(kind="tensorrt", model=Path("/models/m")),
         EngineSetup(kind="tensorrt", model=Path("/models/m"), gpus=(1,)),
         EngineSetup(kind="tensorrt", model=Path("/models/m"), gpus=(0, 1), tensor_parallel=2),
+        EngineSetup(kind="native", model=Path("/models/m"), gpus=(0, 1), tensor_parallel=2),
+        EngineSetup(kind="native", model=Path("/models/m")),
     ):
         assert isinstance(create_model(one), ChildModel)
+    native = EngineSetup(kind="native", model=Path("/models/m"), gpus=(0, 1))
+    for several in (native, replace(native, gpus=(0, 1, 2, 3), tensor_parallel=2)):
+        assert isinstance(create_model(several), ParallelModels)
+        assert create_model(several).max_batch == 16
 
 
 async def test_child_killed_in_the_middle_of_a_batch_costs_no_answer(make_child: MakeChild) -> None:
@@ -37,6 +44,7 @@ async def test_child_killed_in_the_middle_of_a_batch_costs_no_answer(make_child:
     await together.start()
     try:
         assert together.max_batch == 6
+        assert [child.name for child in children] == ["obedient:0", "obedient:1"]
         scoring = asyncio.create_task(together.score(clips))
         await asyncio.sleep(0)
         lost = children[1].pid

@@ -135,6 +135,12 @@ def test_modelopts_weights_are_refused_with_another_way(copy: Path) -> None:
     assert "bf16" in error.cure
 
 
+def test_another_order_than_the_templates_is_refused(copy: Path) -> None:
+    said = refusal(copy, form=Form(question_first=True))
+    assert "question_first is only for Qwen2.5-VL" in said.what
+    assert said.cure == "remove it"
+
+
 def test_int8_on_a_cpu_is_refused(copy: Path) -> None:
     assert 'quantize = "int8"' in refusal(copy, quantize="int8").what
 

@@ -21,23 +21,25 @@ def reader(tiny: Path) -> ScriptReader:
     return ScriptReader(tiny, read_checkpoint(tiny).video_token)
 
 
-def test_tokens_are_those_of_the_models_own_template(tiny: Path, reader: ScriptReader) -> None:
+@pytest.mark.parametrize("question_first", [False, True])
+def test_tokens_are_those_of_the_models_own_template(
+    tiny: Path, reader: ScriptReader, question_first: bool
+) -> None:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tiny)
+    question = replace(QUESTION, question_first=question_first)
+    said = [{"type": "video"}, {"type": "text", "text": question.user}]
     chat = [
-        {"role": "system", "content": QUESTION.system},
-        {
-            "role": "user",
-            "content": [{"type": "video"}, {"type": "text", "text": QUESTION.user}],
-        },
+        {"role": "system", "content": question.system},
+        {"role": "user", "content": said[::-1] if question_first else said},
     ]
     text = tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
     theirs = tokenizer(text, add_special_tokens=False).input_ids
-    script = reader.script(QUESTION)
+    script = reader.script(question)
     video = tokenizer.convert_tokens_to_ids("<|video_pad|>")
     assert [*script.before, video, *script.after] == theirs
-    assert reader.script(QUESTION) is script
+    assert reader.script(question) is script
 
 
 @pytest.mark.parametrize("text", ["<|im_end|>", "see <|video_pad|> here"])

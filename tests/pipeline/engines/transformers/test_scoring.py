@@ -1,4 +1,4 @@
-"""Scores against Hugging Face's own forward with the official pixels; batches; short memory."""
+"""Scores against Hugging Face's own forward with the official pixels; batches; words."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from edgewatch.pipeline.engines.qwen.script import ScriptReader
 from edgewatch.pipeline.engines.transformers.network import Network, Reading, load_network
 from edgewatch.pipeline.engines.transformers.rows import Row, Rows, lay_out
 from edgewatch.pipeline.engines.transformers.scoring import Forward, Scorer
-from edgewatch.pipeline.errors import EngineFailed
 from tests.fakes.tiny_qwen import PIXEL_RULES
 from tests.pipeline.engines.asked_clips import asked
 
@@ -237,78 +236,6 @@ class Watched:
     def write(self, reading: Reading) -> int:
         self.written += 1
         return self._network.write(reading)
-
-
-# Short memory
-
-
-class Small(Watched):
-    """A network on a device that holds so many clips; beyond, its allocator's error is raised."""
-
-    def __init__(self, network: Network, *, holds: int, error: str) -> None:
-        super().__init__(network)
-        self._holds = holds
-        self._error = error
-        self.batches: list[int] = []
-
-    def see(self, patches: torch.Tensor, grid: Grid, clips: int) -> torch.Tensor:
-        self.batches.append(clips)
-        if clips > self._holds:
-            if self._error == "cpu":
-                torch.empty(1 << 60, dtype=torch.uint8)  # what torch raises on a CPU, for real
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return super().see(patches, grid, clips)
-
-
-@pytest.mark.parametrize("error", ["cpu", "cuda"])
-def test_batch_that_does_not_fit_is_halved_and_the_smaller_one_kept(
-    network: Network, checkpoint: Checkpoint, scripts: ScriptReader, scorer: Scorer, error: str
-) -> None:
-    small = Small(network, holds=2, error=error)
-    tight = make_scorer(small, checkpoint, scripts)
-    clips = [asked(seed) for seed in range(7)]
-    ours = [answer.score for answer in tight.score(clips)]
-    assert small.batches == [7, 4, 2, 2, 2, 1]
-    assert tight.most_clips == 2
-    assert far_apart(ours, [answer.score for answer in scorer.score(clips)]) <= 1e-4
-    small.batches.clear()
-    tight.score(clips[:3])
-    assert small.batches == [2, 1]
-
-
-def test_clip_that_does_not_fit_alone_is_refused_with_its_size(
-    network: Network, checkpoint: Checkpoint, scripts: ScriptReader
-) -> None:
-    tight = make_scorer(Small(network, holds=0, error="cpu"), checkpoint, scripts)
-    with pytest.raises(EngineFailed, match=r"4 frames of 112x112 \(32 tokens\).*fewer \[clips\]"):
-        tight.score([asked()])
-    with pytest.raises(EngineFailed, match="does not fit"):
-        tight.words(asked(), lambda: None)
-
-
-def test_other_errors_of_the_network_are_no_short_memory(
-    network: Network, checkpoint: Checkpoint, scripts: ScriptReader
-) -> None:
-    class Broken(Watched):
-        def read(self, rows: Rows, features: torch.Tensor) -> torch.Tensor:
-            raise RuntimeError("CUDA error: an illegal memory access was encountered")
-
-    with pytest.raises(RuntimeError, match="illegal memory access"):
-        make_scorer(Broken(network), checkpoint, scripts).score([asked(), asked(1)])
-
-
-def test_answer_that_is_no_number_is_no_verdict(
-    network: Network, checkpoint: Checkpoint, scripts: ScriptReader
-) -> None:
-    class Mad(Watched):
-        def read(self, rows: Rows, features: torch.Tensor) -> torch.Tensor:
-            states = super().read(rows, features).clone()
-            states[1] = float("nan")
-            return states
-
-    answers = make_scorer(Mad(network), checkpoint, scripts).score([asked(0), asked(1), asked(2)])
-    assert [np.isnan(answer.score) for answer in answers] == [False, True, False]
-    assert answers[1].prompt_hash
 
 
 # Words

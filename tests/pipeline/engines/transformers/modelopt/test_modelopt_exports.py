@@ -15,6 +15,9 @@ from edgewatch.pipeline.engines.modelopt.arithmetic import Arithmetic
 from edgewatch.pipeline.engines.modelopt.codes import unpack
 from edgewatch.pipeline.engines.modelopt.layers import quantised_layers
 from edgewatch.pipeline.engines.modelopt.scheme import read_scheme
+from edgewatch.pipeline.engines.native.network import load_network as load_native
+from edgewatch.pipeline.engines.native.products import PlainProduct
+from edgewatch.pipeline.engines.qwen.checkpoint import read_checkpoint
 from edgewatch.pipeline.engines.transformers.modelopt.inputs import Nvfp4, rounding
 from edgewatch.pipeline.engines.transformers.modelopt.loading import (
     empty_model,
@@ -224,3 +227,20 @@ def test_ways_of_computing_agree(exports: dict[str, Export]) -> None:
         native = loaded(exports["FP8"], "native", "bfloat16")(input_ids=tokens()).logits
         imitated = loaded(exports["FP8"], "unpacked", "bfloat16")(input_ids=tokens()).logits
     assert (native - imitated).float().abs().mean() < 0.03 * imitated.float().abs().mean()
+
+
+def test_native_engine_reads_modelopts_own_exports(exports: dict[str, Export]) -> None:
+    """Unpacked to the type of the network, every weight is the one that is stored."""
+    for name in ("FP8", "NVFP4"):
+        directory = exports[name].directory
+        pixels = read_checkpoint(directory).pixels
+        rounded = load_native(directory, pixels, CPU, precision="fp8")
+        fixed = {"fixed"} if name == "FP8" else set()
+        assert rounded.roundings == {"none", "rows"} | fixed  # none: the tower, left out
+        plain = load_native(directory, pixels, CPU)
+        weights = stored_weights(exports[name])
+        gate_up = plain.language._weights.layers[0].gate_up
+        mlp = "model.layers.0.mlp"
+        theirs = torch.cat([weights[f"{mlp}.{one}_proj"] for one in ("gate", "up")])
+        assert isinstance(gate_up, PlainProduct)
+        assert torch.allclose(gate_up.weight, theirs, rtol=1e-6, atol=0)

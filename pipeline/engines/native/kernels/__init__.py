@@ -1,0 +1,1 @@
+"""The passes between products as Triton kernels: one read and one write each."""
