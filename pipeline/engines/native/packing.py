@@ -87,12 +87,17 @@ class Packed:
         return sum(group.slots for group in self.groups)
 
 
+def order_of(passages: Sequence[Passage]) -> list[int]:
+    """Return which passage stands at each place of a batch: those that are alike side by side."""
+    return sorted(range(len(passages)), key=lambda index: (_alike(passages[index]), index))
+
+
 def pack(passages: Sequence[Passage], *, tokens_per_second: float) -> Packed:
     """Lay passages out. Raises ValueError if all of one is known, or more than stands in front."""
     for one in passages:
         if not 0 <= one.known <= len(one.script.before) or one.length < 1:
             raise ValueError(f"{one.known} tokens of {len(one.script.before)} cannot be known")
-    order = sorted(range(len(passages)), key=lambda index: (_alike(passages[index]), index))
+    order = order_of(passages)
     ordered = [passages[index] for index in order]
     groups = _groups(ordered)
     where = [_places(one, tokens_per_second) for one in ordered]

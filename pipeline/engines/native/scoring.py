@@ -24,7 +24,7 @@ from edgewatch.pipeline.engines.native.attention import fast_attention
 from edgewatch.pipeline.engines.native.describing import Describer, Style
 from edgewatch.pipeline.engines.native.language import KeysValues
 from edgewatch.pipeline.engines.native.network import Network
-from edgewatch.pipeline.engines.native.packing import Packed, Passage, pack
+from edgewatch.pipeline.engines.native.packing import Packed, Passage, order_of, pack
 from edgewatch.pipeline.engines.native.passages import look_of, passage_of
 from edgewatch.pipeline.engines.native.prefixes import Prefixes
 from edgewatch.pipeline.engines.native.recent import (
@@ -301,12 +301,13 @@ class Scorer:
             passage_of(clip, script, rules, known=self._prefixes.known_tokens(script))
             for clip, script in zip(clips, scripts, strict=True)
         ]
+        # First what the device can begin with: it sees while the rest is laid out.
+        features = self._features([clips[index] for index in order_of(passages)])
         packed = pack(passages, tokens_per_second=self._checkpoint.tokens_per_second)
         known = [
             self._prefixes.of(scripts[packed.order[group.first]].before[: group.known])
             for group in packed.groups
         ]
-        features = self._features([clips[index] for index in packed.order])
         language = self.network.language
         memory = language.room(packed.slot_count) if hold else None
         states = language.read(packed, features, known=known, keep=memory)
