@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections import deque
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,7 @@ def random_sizes(bench: Bench) -> None:
     """Score batches of clips of any size with any text; memory must not grow, nor a score be lost.
 
     Growth is what the largest amount held after a batch in the last third exceeds that of the
-    third before it.
+    third before it: of the GPU's memory, on a CPU of the process's.
     """
     import torch
 
@@ -50,7 +52,7 @@ def random_sizes(bench: Bench) -> None:
             scores = [answer.score for answer in scorer.collect(flying.popleft())]
             if not np.isfinite(scores).all():
                 raise ArithmeticError(f"a score is no number: {scores}")
-            held.append((now, torch.cuda.memory_allocated() if gpu else 0))
+            held.append((now, torch.cuda.memory_allocated() if gpu else resident_bytes()))
     while flying:
         scorer.collect(flying.popleft())
     wait_for(bench.device)
@@ -69,6 +71,12 @@ def random_sizes(bench: Bench) -> None:
         f"{'/'.join(f'{max(part) / 1e9:.3f}' for part in parts)} GB, growth {growth / 1e6:+.1f} MB,"
         f" reserved {reserved / 1e9:.2f} GB, largest batch {scorer.most_clips}"
     )
+
+
+def resident_bytes() -> int:
+    """Return what the process holds of the host's memory. Source: proc_pid_statm(5)."""
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return pages * resource.getpagesize()
 
 
 def _thirds(held: list[tuple[float, int]], seconds: float) -> list[list[int]]:
