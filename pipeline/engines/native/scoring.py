@@ -244,6 +244,7 @@ class Scorer:
         # Only now, outside the handler, are the failed step's tensors let go of.
         self._recent.most_bytes = 0  # what makes words a little faster goes first
         self._recent.clear()
+        self.network.replays.clear()
         free_unused(self.network.device)
         self.most_clips = (len(part) + 1) // 2
         return None
