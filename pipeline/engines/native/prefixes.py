@@ -12,9 +12,9 @@ from edgewatch.pipeline.engines.native.packing import Passage, pack
 from edgewatch.pipeline.engines.qwen.positions import Grid
 from edgewatch.pipeline.engines.qwen.script import Script
 
-LEAST_TOKENS = 64
-"""Shorter ones are read with each clip: 30 tokens saved no more than the noise between runs
-(measured on an H200)."""
+LEAST_TOKENS = 16
+"""Shorter ones are read with each clip. 30 tokens of 1,062 save 0.4 ms a clip in batches of 8, and
+nothing of a single clip (measured on an H200)."""
 _KEPT = 64
 
 

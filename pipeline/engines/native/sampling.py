@@ -41,7 +41,6 @@ def chosen(logits: torch.Tensor, sampling: Sampling, draw: torch.Tensor) -> torc
     probabilities = (logits[0].float() / sampling.temperature).softmax(-1)
     ordered, tokens = probabilities.sort(descending=True)
     counted = ordered.cumsum(0) - ordered < sampling.top_p
-    counted[0] = True
     sums = (ordered * counted).cumsum(0)
     place = torch.searchsorted(sums, draw * sums[-1:], right=True)
     # A draw close to 1 may be rounded to the whole sum.
