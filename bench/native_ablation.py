@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from bench.native_clock import IN_FLIGHT, steady
 from bench.native_run import VARIANTS, Bench, Variant
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 BATCH = 8
 SECONDS, WARM_SECONDS = 1.5, 0.4
 BOTH: tuple[Precision, Precision] = ("bf16", "fp8")
-PASSES = ("norm", "gate", "rounded", "patches", "attend_windows", "attend_pairs", "turn")
+PASSES = ("norm", "gate", "gated", "rounded", "patches", "attend_windows", "attend_pairs", "turn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _cases(weights: Weights, precision: str) -> Iterator[Case]:
     for one in PASSES:
         if one == "rounded" and precision == "bf16":
             continue  # nothing is rounded
-        without = cast("Operations", _Without(fast, PlainOperations(dtype), one))
+        without = _without(fast, dtype, one)
         yield Case(f"without kernel {one}", partial(weights.network, without))
     yield Case("without last layer saving", partial(_nothing_saved, weights))
     yield Case("without cudnn attention", weights.network, attention=("FLASH_ATTENTION", "MATH"))
@@ -114,16 +114,13 @@ def _sources(bench: Bench) -> Iterator[tuple[str, Source]]:
         yield "fp8 in the language model alone", _Mixed(vision=plain, language=fp8)
 
 
-class _Without:
-    """The passes as they are, but one of them in plain PyTorch."""
+def _without(fast: Operations, dtype: torch.dtype, name: str) -> Operations:
+    """Return the passes as they are, but one of them as without its kernel."""
+    if isinstance(fast, PlainOperations):
+        return fast
+    from edgewatch.pipeline.engines.native.kernels.operations import KernelOperations
 
-    def __init__(self, fast: Operations, plain: Operations, name: str) -> None:
-        self._fast = fast
-        self._plain = plain
-        self._name = name
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._plain if name == self._name else self._fast, name)
+    return KernelOperations(dtype, plain=(name,))
 
 
 class _Unpadded:
@@ -197,7 +194,7 @@ class _WholeLast(Language):
         inputs = operations.norm(
             whole, layer.second_norm, sizes.eps, add=add, rounding=layer.gate_up.rounding
         )
-        gated = operations.gate(layer.gate_up(inputs), layer.down.rounding)
+        gated = operations.gated(layer.gate_up, inputs, layer.down.rounding)
         layer.down.add_to(whole, gated)
         return super()._finish(packed, total, *others)
 

@@ -169,6 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--precision", choices=("auto", "bf16", "fp8"), default="auto")
     parser.add_argument("--no-incremental", action="store_true", help="see each clip whole")
     parser.add_argument("--max-batch", type=int, default=8)
+    parser.add_argument("--vision-cache-bytes", type=int, default=2_000_000_000)
     parser.add_argument("--model", type=Path, help="a checkpoint's directory")
     parser.add_argument("--quick", action="store_true", help="two cameras, tiny model")
     parser.add_argument("--json", action="store_true", help="one flat object, name to number")
@@ -265,7 +266,11 @@ def _settings(options: argparse.Namespace, folder: Path, model: Path) -> Setting
         "model": str(model),
         "max_batch": options.max_batch,
     }
-    engine |= {"precision": options.precision, "incremental": not options.no_incremental}
+    engine |= {
+        "precision": options.precision,
+        "incremental": not options.no_incremental,
+        "vision_cache_bytes": options.vision_cache_bytes,
+    }
     most = options.cameras if options.quick else MOST_CAMERAS
     prompt = "Look." if options.quick else prompt_of(model)
     return load_settings(

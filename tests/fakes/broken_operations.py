@@ -211,6 +211,13 @@ class LooksAhead(PlainOperations):
         super().turn(ahead, cosines, sines, slots, queries, keys, values)
 
 
+class WrongForMuch(PlainOperations):
+    """Right for small inputs, which another kernel takes."""
+
+    def for_trial(self) -> PlainOperations:
+        return GatesTheOtherHalf(self._dtype)
+
+
 class DoesNotRun(PlainOperations):
     """A kernel for another device."""
 

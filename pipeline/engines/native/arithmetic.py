@@ -91,8 +91,12 @@ class Operations(Protocol):
     def gate(self, gate_up: torch.Tensor, rounding: Rounding = PLAIN) -> Inputs:
         """Return silu(gate) x up of (rows, 2 x width): the gate is the first half."""
 
+    def gated(self, product: Product, inputs: Inputs, rounding: Rounding = PLAIN) -> Inputs:
+        """Return silu(gate) x up of a product's outputs, whose first half is the gate."""
+
     def rounded(self, inputs: torch.Tensor, rounding: Rounding) -> Inputs:
-        """Return inputs as a product wants them; a view of (rows, width) is taken too."""
+        """Return inputs as a product wants them, (rows, width); a view of such is taken too, and
+        one of (passages, rows, width)."""
 
     def patches(self, pixels: torch.Tensor, tables: PairTables) -> torch.Tensor:
         """Return uint8 pairs (pairs, 2, height, width, 3) as patches (pairs x patches, values) in
@@ -128,3 +132,7 @@ class Operations(Protocol):
         `cosines`, `sines`: float32 (rows, head / 2). `slots`: int64 (rows,). `queries`: (slots,
         heads, head); `keys`, `values`: (slots, kv_heads, head).
         """
+
+    def for_trial(self) -> Operations:
+        """Return the same passes for a trial: what else runs with large inputs alone is taken for
+        small ones, too."""

@@ -16,23 +16,29 @@ if TYPE_CHECKING:
 def attend(
     groups: Sequence[Group], queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
 ) -> torch.Tensor:
-    """Let every row see itself and what stands before it in its passage: (rows, heads x head).
+    """Let every row see itself and what stands before it in its passage: (rows, heads x head), or
+    a view of (passages, rows of each, heads x head) where all are of one group.
 
     `queries`: (slots, heads, head); `keys`, `values`: (slots, kv_heads, head). A passage's known
     tokens have queries too, of any value: under a causal mask they cost next to nothing, and it
     keeps to the form that the fast kernels know. Their results are left out.
     """
-    import torch
-
-    seen = []
+    seen = queries.new_empty(0)
     for group in groups:
         shape = (group.count, group.known + group.length)
         part = slice(group.first_slot, group.first_slot + group.slots)
         out = _attention(
             *(each[part].unflatten(0, shape) for each in (queries, keys, values)), causal=True
         )
-        seen.append(out[:, group.known :].reshape(group.count * group.length, -1))
-    return seen[0] if len(seen) == 1 else torch.cat(seen)
+        read = out[:, group.known :].flatten(2)
+        if len(groups) == 1:
+            return read
+        if group is groups[0]:
+            rows = sum(each.count * each.length for each in groups)
+            seen = queries.new_empty((rows, read.shape[2]))
+        at = slice(group.first_row, group.first_row + group.count * group.length)
+        seen[at].view(read.shape).copy_(read)
+    return seen
 
 
 def attend_last(

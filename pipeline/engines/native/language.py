@@ -269,11 +269,13 @@ class Language:
         """Take a layer from what its attention saw to its end; what it returns is still to be
         added to `total`."""
         operations = self._operations
-        add = layer.out.add_to(total, operations.rounded(seen, layer.out.rounding))
+        given = operations.rounded(seen, layer.out.rounding)
+        del seen
+        add = layer.out.add_to(total, given)
         inputs = operations.norm(
             total, layer.second_norm, self._sizes.eps, add=add, rounding=layer.gate_up.rounding
         )
-        gated = operations.gate(layer.gate_up(inputs), layer.down.rounding)
+        gated = operations.gated(layer.gate_up, inputs, layer.down.rounding)
         return layer.down.add_to(total, gated)
 
     def _angles(self, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -198,7 +198,8 @@ def row_bytes(sizes: LanguageSizes, weights: LanguageWeights, own: int) -> int:
     turning = 2 * sizes.head // 2 * 4  # cosines and sines, float32
     before, inside = _code_bytes(layer.qkv, own), _code_bytes(layer.gate_up, own)
     # The residual, what both products of the layer read, queries, keys, values, and what was seen.
-    always = sizes.width * (own + before + inside) + (2 * queries + keys) * own + turning
+    always = sizes.width * (own + before + inside) + (queries + keys) * own + turning
+    always += queries * _code_bytes(layer.out, own)
     # Products in FP8 cannot be added where they are made: the last two are held.
     added = sizes.width * own * sum(_is_rounded(each) for each in (layer.out, layer.down))
     return always + added + sizes.mlp * (2 * own + _code_bytes(layer.down, own))

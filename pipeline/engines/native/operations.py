@@ -8,6 +8,7 @@ import structlog
 
 from edgewatch.pipeline.engines.native.arithmetic import Operations
 from edgewatch.pipeline.engines.native.plain import PlainOperations
+from edgewatch.pipeline.engines.native.products import PlainProduct
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +36,8 @@ def operations_for(device: torch.device, dtype: torch.dtype) -> Operations:
 
         operations = KernelOperations(dtype)
         _try(operations, device, dtype)
+        if not _gates(operations, device, dtype):
+            operations = KernelOperations(dtype, plain=("gated",))
     except Exception as error:  # noqa: BLE001 - a compiler's errors have no base of their own
         log.warning(
             "kernels do not run: plain PyTorch, which is slower",
@@ -56,3 +59,21 @@ def _try(operations: Operations, device: torch.device, dtype: torch.dtype) -> No
     assert isinstance(normed, torch.Tensor)
     if not bool((normed == 1).all()):
         raise ArithmeticError("a norm of ones is not one")
+
+
+def _gates(operations: Operations, device: torch.device, dtype: torch.dtype) -> bool:
+    """Say whether a product runs together with its gate: compilers differ most in this kernel."""
+    import torch
+
+    rows = torch.zeros((64, 64), dtype=dtype, device=device)
+    try:
+        operations.for_trial().gated(PlainProduct(rows), rows)
+        torch.cuda.synchronize(device)
+    except Exception as error:  # noqa: BLE001 - as above
+        log.warning(
+            "products and their gates run as two passes, which is a little slower",
+            device=str(device),
+            error=f"{type(error).__name__}: {error}"[:500],
+        )
+        return False
+    return True

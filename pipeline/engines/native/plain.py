@@ -9,6 +9,7 @@ from edgewatch.pipeline.engines.native.arithmetic import (
     PLAIN,
     Codes,
     Inputs,
+    Product,
     Rounding,
 )
 
@@ -55,8 +56,14 @@ class PlainOperations:
         values = silu(gates).mul_(ups)
         return values.to(self._dtype) if rounding.kind == "none" else self._codes(values, rounding)
 
+    def gated(self, product: Product, inputs: Inputs, rounding: Rounding = PLAIN) -> Inputs:
+        """See `Operations`."""
+        return self.gate(product(inputs), rounding)
+
     def rounded(self, inputs: torch.Tensor, rounding: Rounding) -> Inputs:
         """See `Operations`."""
+        if inputs.ndim == 3:
+            inputs = inputs.flatten(0, 1)
         if rounding.kind == "none":
             return inputs
         return self._codes(inputs.float(), rounding)
@@ -105,6 +112,10 @@ class PlainOperations:
             queries[slots] = turned[:, :heads]
         keys[slots] = turned[:, heads:]
         values[slots] = split[:, heads + kv_heads :]
+
+    def for_trial(self) -> PlainOperations:
+        """See `Operations`."""
+        return self
 
     def _attend(
         self,

@@ -72,6 +72,7 @@ def self_test(
     or if a kernel does not run at all.
     """
     started = time.perf_counter()
+    operations = operations.for_trial()
     differences: dict[Kind, float] = {}
     for kind in sorted({"none", *kinds}):
         try:

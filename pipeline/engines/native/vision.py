@@ -107,7 +107,7 @@ class Vision:
             )
             # Not held by a name, which would keep it until the next layer's is made.
             add = layer.down.add_to(
-                total, operations.gate(layer.gate_up(inputs), layer.down.rounding)
+                total, operations.gated(layer.gate_up, inputs, layer.down.rounding)
             )
         return self._merged(total, add, parts)
 

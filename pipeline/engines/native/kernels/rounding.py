@@ -49,9 +49,11 @@ def put(
         tl.store(to, to_codes(values, tl.load(scales)), mask=there)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["length"])
 def _round(
     inputs: tl.tensor,
+    length: tl.tensor,
+    passage_stride: tl.tensor,
     stride: tl.tensor,
     out: tl.tensor,
     scales: tl.tensor,
@@ -59,25 +61,32 @@ def _round(
     kind: tl.constexpr,
     block: tl.constexpr,
 ) -> None:
+    """One row; `length`: rows of a passage."""
     row = tl.program_id(0).to(tl.int64)
     at = tl.arange(0, block)
-    values = tl.load(inputs + row * stride + at, mask=at < width, other=0.0).to(tl.float32)
+    begin = inputs + row // length * passage_stride + row % length * stride
+    values = tl.load(begin + at, mask=at < width, other=0.0).to(tl.float32)
     put(values, out, scales, row, width, at, kind)
 
 
 def rounded(inputs: torch.Tensor, rounding: Rounding) -> Inputs:
     """See `Operations`."""
-    if rounding.kind == "none":
-        return inputs
-    if inputs.stride(1) != 1:
+    if inputs.stride(-1) != 1:
         inputs = inputs.contiguous()
-    rows, width = inputs.shape
+    if inputs.ndim == 3 and _is_even(inputs):
+        inputs = inputs.view(-1, inputs.shape[2])
+    if inputs.ndim == 2 and rounding.kind == "none":
+        return inputs
+    length, width = inputs.shape[-2:]
+    rows = inputs.shape[0] if inputs.ndim == 2 else inputs.shape[0] * length
     out, scales = room(inputs, rows, width, rounding)
     if rows:
         block = covering(width)
         _round[(rows,)](
             inputs,
-            inputs.stride(0),
+            length,
+            0 if inputs.ndim == 2 else inputs.stride(0),
+            inputs.stride(-2),
             out,
             scales,
             width,
@@ -86,6 +95,12 @@ def rounded(inputs: torch.Tensor, rounding: Rounding) -> Inputs:
             num_warps=warps_for(block),
         )
     return given(out, scales, rounding)
+
+
+def _is_even(passages: torch.Tensor) -> bool:
+    """Say whether the rows of all passages are equally far apart."""
+    count, length, _ = passages.shape
+    return count == 1 or bool(passages.stride(0) == length * passages.stride(1))
 
 
 def room(

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
-from edgewatch.pipeline.engines.native.arithmetic import PLAIN, Codes, Inputs, Rounding
+from edgewatch.pipeline.engines.native.arithmetic import PLAIN, Codes, Inputs, Product, Rounding
 
 if TYPE_CHECKING:
     from edgewatch.pipeline.engines.native.frames import PairTables
@@ -85,7 +85,12 @@ class BareOperations:
     def gate(self, gate_up: torch.Tensor, rounding: Rounding = PLAIN) -> Inputs:
         return self._made(gate_up, gate_up.shape[1] // 2, rounding)
 
+    def gated(self, product: Product, inputs: Inputs, rounding: Rounding = PLAIN) -> Inputs:
+        return self.gate(product(inputs), rounding)
+
     def rounded(self, inputs: torch.Tensor, rounding: Rounding) -> Inputs:
+        if inputs.ndim == 3:
+            inputs = inputs.flatten(0, 1)
         if rounding.kind == "none":
             return inputs
         return self._made(inputs, inputs.shape[1], rounding)
@@ -116,6 +121,9 @@ class BareOperations:
         values: torch.Tensor,
     ) -> None:
         """Everything goes where there is room for it already."""
+
+    def for_trial(self) -> BareOperations:
+        return self
 
     def _made(self, like: torch.Tensor, width: int, rounding: Rounding) -> Inputs:
         rows, device = len(like), like.device

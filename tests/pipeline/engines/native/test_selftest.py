@@ -32,6 +32,7 @@ from tests.fakes.broken_operations import (
     DoesNotRun,
     GatesTheOtherHalf,
     RoundsToFourBits,
+    WrongForMuch,
 )
 
 SCRIPT = Path(__file__).parents[4] / "scripts/make_native_reference.py"
@@ -108,6 +109,14 @@ def test_wrong_codes_are_seen(kind: Kind) -> None:
 
     with pytest.raises(EngineFailed, match=rf"FP8 \({kind}\) products"):
         self_test(RoundsToFourBits(torch.float32), torch.device("cpu"), torch.float32, [kind])
+
+
+def test_what_runs_with_large_inputs_alone_is_tried() -> None:
+    """The tiny model's inputs would never take that kernel."""
+    import torch
+
+    with pytest.raises(EngineFailed, match="self-test of the native engine failed"):
+        self_test(WrongForMuch(torch.float32), torch.device("cpu"), torch.float32, ["none"])
 
 
 def test_a_kernel_that_does_not_run_is_named() -> None:

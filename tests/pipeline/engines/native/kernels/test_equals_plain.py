@@ -9,6 +9,7 @@ import pytest
 from edgewatch.pipeline.engines.native.arithmetic import PLAIN, Codes, Inputs, Operations, Rounding
 from edgewatch.pipeline.engines.native.frames import FrameSizes, PairTables
 from edgewatch.pipeline.engines.native.plain import PlainOperations
+from edgewatch.pipeline.engines.native.products import Fp8Product, PlainProduct, fp8_by_rows
 from edgewatch.pipeline.engines.native.sizes import VisionSizes
 from edgewatch.pipeline.engines.qwen.checkpoint import PixelRules
 
@@ -67,13 +68,24 @@ def kernels(kernel_operations: Any) -> Operations:
 
 
 @pytest.fixture(scope="module")
+def fused(kernel_operations: Any) -> Operations:
+    """With products and their gates in one kernel, whatever the device."""
+    import torch
+
+    from edgewatch.pipeline.engines.native.kernels.gated import TRIAL
+
+    operations: Operations = kernel_operations(torch.float32, fusing=TRIAL)
+    return operations
+
+
+@pytest.fixture(scope="module")
 def plain() -> PlainOperations:
     import torch
 
     return PlainOperations(torch.float32)
 
 
-def assert_same(ours: Inputs, theirs: Inputs) -> None:
+def assert_same(ours: Inputs, theirs: Inputs, *, atol: float = 1e-6) -> None:
     """Floats within rounding; of codes nearly all equal, and the others within one step.
 
     The interpreter (of Triton 3.9) has a rounding of its own: it cuts off below 2**-6, and where a
@@ -83,7 +95,7 @@ def assert_same(ours: Inputs, theirs: Inputs) -> None:
 
     if not isinstance(theirs, Codes):
         assert not isinstance(ours, Codes)
-        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=atol)
         return
     assert isinstance(ours, Codes)
     assert ours.codes.dtype == theirs.codes.dtype
@@ -124,6 +136,57 @@ def test_gate(
 ) -> None:
     gate_up = random(rows, 2 * width)
     assert_same(kernels.gate(gate_up, rounding(kind)), plain.gate(gate_up, rounding(kind)))
+
+
+def product_of(kind: str, *, biased: bool) -> PlainProduct | Fp8Product:
+    """Of 176 inputs, to 144 of gate and as many of up: no whole number of tiles."""
+    import torch
+
+    weight, bias = random(288, 176, seed=3), random(288, seed=4) if biased else None
+    if kind == "none":
+        return PlainProduct(weight, bias)
+    codes = (weight / 0.01).to(torch.float8_e4m3fn)
+    how = Rounding("fixed", torch.tensor(0.01))
+    return Fp8Product(codes, torch.tensor(0.01), bias, torch.float32, how)
+
+
+@pytest.mark.parametrize("kind", ["none", "fixed"])
+@pytest.mark.parametrize(("of", "biased"), [("none", True), ("none", False), ("fixed", True)])
+def test_a_product_with_its_gate(
+    plain: PlainOperations, fused: Operations, of: str, kind: str, biased: bool
+) -> None:
+    product = product_of(of, biased=biased)
+    inputs = plain.rounded(random(150, 176) / 13, product.rounding)
+    how = rounding(kind)
+    ours, theirs = (one.gated(product, inputs, how) for one in (fused, plain))
+    assert_same(ours, theirs, atol=1e-5)  # other orders of sums
+
+
+def test_what_two_passes_do_better_or_alone_is_left_to_them(
+    kernels: Operations, fused: Operations
+) -> None:
+    """Few rows, widths that no descriptor takes, and scales of each row: the same bit by bit."""
+    import torch
+
+    for rows, width in ((5, 144), (32, 7)):
+        product, inputs = PlainProduct(random(2 * width, 96)), random(rows, 96)
+        assert torch.equal(fused.gated(product, inputs), kernels.gate(product(inputs)))
+    by_rows, how = fp8_by_rows(random(32, 96), None, torch.float32), Rounding("rows")
+    codes = kernels.rounded(random(32, 96), how)
+    ours, theirs = fused.gated(by_rows, codes, how), kernels.gate(by_rows(codes), how)
+    assert torch.equal(ours.codes.view(torch.uint8), theirs.codes.view(torch.uint8))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("known", [0, 3])
+@pytest.mark.parametrize("passages", [1, 4])
+def test_rows_behind_known_ones_are_rounded(
+    kernels: Operations, plain: PlainOperations, passages: int, known: int, kind: str
+) -> None:
+    view = random(passages, known + 5, 48)[:, known:]
+    ours, theirs = (one.rounded(view, rounding(kind)) for one in (kernels, plain))
+    assert_same(ours, theirs)
+    assert (ours.codes if isinstance(ours, Codes) else ours).shape == (passages * 5, 48)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -232,9 +295,14 @@ def test_nothing_in_nothing_out(kernels: Operations) -> None:
 def test_single_passes_can_be_left_to_torch(kernel_operations: Any) -> None:
     import torch
 
+    from edgewatch.pipeline.engines.native.kernels.gated import Fusing
+
     mixed = kernel_operations(torch.float32, plain=("norm",))
     assert isinstance(mixed.norm.__self__, PlainOperations)
     assert not isinstance(mixed.gate.__self__, PlainOperations)
+    apart = kernel_operations(torch.float32, plain=("gated",), fusing=Fusing(1, 1))
+    product, inputs = PlainProduct(random(288, 96)), random(64, 96)
+    assert torch.equal(apart.gated(product, inputs), apart.gate(product(inputs)))
     with pytest.raises(ValueError, match="polish"):
         kernel_operations(torch.float32, plain=("polish",))
 
