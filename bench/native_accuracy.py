@@ -12,7 +12,7 @@ import numpy as np
 from bench.engine_subjects import TEXT_AFTER, TEXT_BEFORE
 from bench.native_peer import anomaly_of, library_of
 from bench.native_run import CACHE_BYTES, VARIANTS, Bench
-from bench.native_subjects import FPS, FRAMES, SIDE, FixedScripts
+from bench.native_subjects import FPS, FRAMES, SIDE, FixedScripts, Precision
 from edgewatch.pipeline.engines.memory_plan import WORDS_TOKENS
 from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.native.memory import usage_of_weights
@@ -109,46 +109,51 @@ def _relative(ours: torch.Tensor, theirs: torch.Tensor) -> float:
 
 def memory(bench: Bench) -> None:
     """Hold the memory that was planned against torch's own peak, by batch."""
-    import torch
 
     if bench.device.type != "cuda":
         bench.say("memory: torch counts none on a CPU")
         return
     for precision in bench.precisions:
         bench.let_go()
-        before = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-        network = bench.weights(precision).network()
-        loading = torch.cuda.max_memory_allocated() - before
-        weights = torch.cuda.memory_allocated() - before
-        bench.figures[f"{precision}_weights_gb"] = weights / 1e9
-        bench.figures[f"{precision}_loading_peak_gb"] = loading / 1e9
-        bench.say(f"{precision}: weights {weights / 1e9:.2f} GB, {loading / 1e9:.2f} while made")
-        made = bench.weights(precision)
-        for batch in (1, 8):
-            for words_tokens in (0, WORDS_TOKENS):
-                planned = usage_of_weights(
-                    bench.shape.sizes,
-                    made.vision,
-                    made.language,
-                    LargestClip(FRAMES, SIDE * SIDE, FPS),
-                    text_tokens=TEXT_BEFORE + TEXT_AFTER,
-                    words_tokens=words_tokens,
-                    sight_bytes=CACHE_BYTES,
-                ).peak_bytes(batch)
-                scorer = bench.scorer(network, VARIANTS[1], words_tokens=words_tokens)
-                torch.cuda.reset_peak_memory_stats()
-                _use(scorer, bench, batch, describe=words_tokens > 0)
-                peak = torch.cuda.max_memory_allocated() - before
-                del scorer
-                bench.let_go_unused()
-                name = f"{precision}_batch_{batch}" + ("_words" if words_tokens else "")
-                bench.figures[f"{name}_peak_gb"] = peak / 1e9
-                bench.figures[f"{name}_planned_over_peak"] = planned / peak
-                bench.say(
-                    f"{name}: planned {planned / 1e9:.2f} GB, peak {peak / 1e9:.2f} GB "
-                    f"({100 * (planned / peak - 1):+.1f} %)"
-                )
+        _memory_of(bench, precision)
+
+
+def _memory_of(bench: Bench, precision: Precision) -> None:
+    import torch
+
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    network = bench.weights(precision).network()
+    loading = torch.cuda.max_memory_allocated() - before
+    weights = torch.cuda.memory_allocated() - before
+    bench.figures[f"{precision}_weights_gb"] = weights / 1e9
+    bench.figures[f"{precision}_loading_peak_gb"] = loading / 1e9
+    bench.say(f"{precision}: weights {weights / 1e9:.2f} GB, {loading / 1e9:.2f} while made")
+    made = bench.weights(precision)
+    for batch in (1, 8):
+        for words_tokens in (0, WORDS_TOKENS):
+            planned = usage_of_weights(
+                bench.shape.sizes,
+                made.vision,
+                made.language,
+                LargestClip(FRAMES, SIDE * SIDE, FPS),
+                text_tokens=TEXT_BEFORE + TEXT_AFTER,
+                words_tokens=words_tokens,
+                sight_bytes=CACHE_BYTES,
+            ).peak_bytes(batch)
+            scorer = bench.scorer(network, VARIANTS[1], words_tokens=words_tokens)
+            torch.cuda.reset_peak_memory_stats()
+            _use(scorer, bench, batch, describe=words_tokens > 0)
+            peak = torch.cuda.max_memory_allocated() - before
+            del scorer
+            bench.let_go_unused()
+            name = f"{precision}_batch_{batch}" + ("_words" if words_tokens else "")
+            bench.figures[f"{name}_peak_gb"] = peak / 1e9
+            bench.figures[f"{name}_planned_over_peak"] = planned / peak
+            bench.say(
+                f"{name}: planned {planned / 1e9:.2f} GB, peak {peak / 1e9:.2f} GB "
+                f"({100 * (planned / peak - 1):+.1f} %)"
+            )
 
 
 def _use(scorer: Scorer, bench: Bench, batch: int, *, describe: bool) -> None:

@@ -87,10 +87,11 @@ def _gated_product(
     biased: tl.constexpr,
     scaled: tl.constexpr,
     rounds: tl.constexpr,
+    between: tl.constexpr,
 ) -> None:
     """`inputs` (rows, depth), `weight` (2 x width, depth), `out` (rows, width): descriptors.
 
-    `scaled`: inputs and weights are codes under one scale each. `rounds`: what comes out is, too.
+    `between`: the network's type, which both products are rounded to. `scaled`: inputs and weights are codes under one scale each. `rounds`: what comes out is, too.
     """
     across = tl.cdiv(width, tile_columns)
     down = tl.cdiv(rows, tile_rows)
@@ -115,6 +116,10 @@ def _gated_product(
         if biased:
             gate += tl.load(bias + at, mask=there, other=0.0).to(tl.float32)[None, :]
             up += tl.load(bias + width + at, mask=there, other=0.0).to(tl.float32)[None, :]
+        # As the product by itself gives them: a clip in a small batch, which takes two passes, is
+        # to get the same score.
+        gate = gate.to(between).to(tl.float32)
+        up = up.to(between).to(tl.float32)
         gated = gate / (1.0 + tl.exp(-gate)) * up
         if rounds:
             out.store([row, column], to_codes(gated, tl.load(out_scale)))
@@ -185,6 +190,7 @@ def gated_product(
         biased=product.bias is not None,
         scaled=isinstance(product, Fp8Product),
         rounds=rounding.kind != "none",
+        between=getattr(tl, str(dtype).removeprefix("torch.")),
         num_warps=_WARPS,
         num_stages=_STAGES,
     )
