@@ -91,7 +91,8 @@ def _gated_product(
 ) -> None:
     """`inputs` (rows, depth), `weight` (2 x width, depth), `out` (rows, width): descriptors.
 
-    `between`: the network's type, which both products are rounded to. `scaled`: inputs and weights are codes under one scale each. `rounds`: what comes out is, too.
+    `between`: the network's type, to which both products are rounded. `scaled`: inputs and weights
+    are codes under one scale each. `rounds`: what comes out is, too.
     """
     across = tl.cdiv(width, tile_columns)
     down = tl.cdiv(rows, tile_rows)
