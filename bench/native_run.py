@@ -29,6 +29,7 @@ from bench.native_subjects import (
 from bench.native_work import clip_flop
 from edgewatch.pipeline.engines.device_memory import free_unused
 from edgewatch.pipeline.engines.model import AskedClip
+from edgewatch.pipeline.engines.native.prefixes import LEAST_TOKENS
 from edgewatch.pipeline.engines.native.scoring import Scorer
 
 if TYPE_CHECKING:
@@ -160,12 +161,13 @@ class Bench:
     def flop(self, variant: Variant) -> float:
         """Return the operations of one clip."""
         text, pairs, tokens = TEXT_BEFORE + TEXT_AFTER, FRAMES // 2, SIDE // 28
+        known = text - TEXT_LAST if variant.question_first else TEXT_BEFORE
         return clip_flop(
             self.shape.sizes,
             pairs=pairs,
             seen_pairs=pairs // 2 if variant.incremental else pairs,
             rows=tokens,
             columns=tokens,
-            known=text - TEXT_LAST if variant.question_first else 0,
+            known=known if known >= LEAST_TOKENS else 0,
             text=text,
         )
