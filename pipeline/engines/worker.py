@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from edgewatch.pipeline.errors import EngineFailed
+from edgewatch.pipeline.errors import EngineBusy, EngineFailed
 
 R = TypeVar("R")
 
@@ -30,6 +30,13 @@ class Turn:
     def overtaken(self) -> bool:
         """Whether an urgent job waits behind this one, which is not."""
         return not self.urgent and self._worker.urgent_waits
+
+    def give_way(self) -> None:
+        """Raise EngineBusy if the job, a description, should end before it is done."""
+        if self.overtaken:
+            raise EngineBusy("the description was given up: clips wait to be scored")
+        if not self.wanted:
+            raise EngineBusy("the description was given up: nobody waits for it")
 
     def leave(self) -> None:
         """Say that nobody waits any more."""

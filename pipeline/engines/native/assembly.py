@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from edgewatch.pipeline.engines.native.arithmetic import Product
-from edgewatch.pipeline.engines.native.language import LanguageLayer, LanguageWeights
+from edgewatch.pipeline.engines.native.language import LanguageWeights
+from edgewatch.pipeline.engines.native.layer import Layer
 from edgewatch.pipeline.engines.native.sizes import LanguageSizes, Sizes, VisionSizes
-from edgewatch.pipeline.engines.native.vision import VisionLayer, VisionWeights
+from edgewatch.pipeline.engines.native.vision import VisionWeights
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +46,7 @@ def _vision(sizes: VisionSizes, source: Source) -> VisionWeights:
     for number in range(sizes.layers):
         block = f"visual.blocks.{number}"
         layers.append(
-            VisionLayer(
+            Layer(
                 first_norm=source.plain(f"{block}.norm1.weight"),
                 qkv=source.product([f"{block}.attn.qkv"], bias=True),
                 out=source.product([f"{block}.attn.proj"], bias=True),
@@ -72,7 +73,7 @@ def _language(sizes: LanguageSizes, source: Source) -> LanguageWeights:
         attention = [f"{layer}.self_attn.{one}_proj" for one in "qkv"]
         mlp = f"{layer}.mlp"
         layers.append(
-            LanguageLayer(
+            Layer(
                 first_norm=source.plain(f"{layer}.input_layernorm.weight"),
                 qkv=source.product(attention, bias=True),
                 out=source.product([f"{layer}.self_attn.o_proj"], bias=False),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from edgewatch.pipeline.engines.native.arithmetic import Operations, Product
 from edgewatch.pipeline.engines.native.attention import attend, attend_last, attend_one
+from edgewatch.pipeline.engines.native.layer import Layer
 from edgewatch.pipeline.engines.native.packing import Packed
 from edgewatch.pipeline.engines.native.replays import Replays
 from edgewatch.pipeline.engines.native.sizes import LanguageSizes
@@ -28,25 +29,12 @@ SMALL_PASSAGES = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LanguageLayer:
-    """One of the model's layers."""
-
-    first_norm: torch.Tensor
-    qkv: Product
-    """Queries before keys before values."""
-    out: Product
-    second_norm: torch.Tensor
-    gate_up: Product
-    down: Product
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class LanguageWeights:
     """All of the model but its head."""
 
     embeddings: torch.Tensor
     """(vocabulary, width)."""
-    layers: Sequence[LanguageLayer]
+    layers: Sequence[Layer]
     norm: torch.Tensor
     head: Product
 
@@ -264,7 +252,7 @@ class Language:
         return operations.norm(total, weights.norm, sizes.eps, add=add)
 
     def _behind_attention(
-        self, layer: LanguageLayer, total: torch.Tensor, seen: torch.Tensor
+        self, layer: Layer, total: torch.Tensor, seen: torch.Tensor
     ) -> torch.Tensor | None:
         """Take a layer from what its attention saw to its end; what it returns is still to be
         added to `total`."""

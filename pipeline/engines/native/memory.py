@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
     from edgewatch.pipeline.engines.native.arithmetic import Product
     from edgewatch.pipeline.engines.native.inventory import Stored
-    from edgewatch.pipeline.engines.native.language import LanguageLayer, LanguageWeights
-    from edgewatch.pipeline.engines.native.vision import VisionLayer, VisionWeights
+    from edgewatch.pipeline.engines.native.language import LanguageWeights
+    from edgewatch.pipeline.engines.native.vision import VisionWeights
 
 MULTIPLYING_BYTES = 64 * 2**20
 """Room that cuBLAS and cuBLASLt take from torch for products; 32 MiB each on Hopper and later.
@@ -209,7 +209,7 @@ def held_by(vision: VisionWeights, language: LanguageWeights) -> int:
     """Return the bytes of all weights as they are held."""
     plain = [vision.norm, language.embeddings, language.norm]
     products: list[Product] = [vision.patches, vision.merge_in, vision.merge_out, language.head]
-    layers: list[VisionLayer | LanguageLayer] = [*vision.layers, *language.layers]
+    layers = [*vision.layers, *language.layers]
     for layer in layers:
         plain += [layer.first_norm, layer.second_norm]
         products += [layer.qkv, layer.out, layer.gate_up, layer.down]

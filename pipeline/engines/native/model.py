@@ -166,9 +166,7 @@ class NativeModel:
             while True:
                 try:
                     return await self._unless_lost(
-                        self._launch(
-                            lambda turn: scorer.words(clip, _giving_way(turn)), urgent=False
-                        )
+                        self._launch(lambda turn: scorer.words(clip, turn.give_way), urgent=False)
                     )
                 except EngineBusy:
                     if not scorer.words_go_on:
@@ -282,13 +280,3 @@ class NativeModel:
         if self._loaded is None:
             raise EngineFailed("the native engine is not running: start it first")
         return self._loaded.scorer
-
-
-def _giving_way(turn: Turn) -> Callable[[], None]:
-    def give_way() -> None:
-        if turn.overtaken:
-            raise EngineBusy("the description was given up: clips wait to be scored")
-        if not turn.wanted:
-            raise EngineBusy("the description was given up: nobody waits for it")
-
-    return give_way

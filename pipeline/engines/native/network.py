@@ -12,7 +12,7 @@ from edgewatch.pipeline.engines.native.collective import add_up
 from edgewatch.pipeline.engines.native.formats import read_format
 from edgewatch.pipeline.engines.native.frames import FrameSizes
 from edgewatch.pipeline.engines.native.inventory import refuse_unlike
-from edgewatch.pipeline.engines.native.language import Language, LanguageLayer, LanguageWeights
+from edgewatch.pipeline.engines.native.language import Language, LanguageWeights
 from edgewatch.pipeline.engines.native.operations import operations_for
 from edgewatch.pipeline.engines.native.precision import Choice, Wanted, choose_for
 from edgewatch.pipeline.engines.native.quantised import source_of
@@ -20,7 +20,7 @@ from edgewatch.pipeline.engines.native.replays import Replays
 from edgewatch.pipeline.engines.native.shards import Shard, Sum, sizes_of, summed
 from edgewatch.pipeline.engines.native.sizes import Sizes, read_sizes
 from edgewatch.pipeline.engines.native.stored import StoredWeights
-from edgewatch.pipeline.engines.native.vision import Vision, VisionLayer, VisionWeights
+from edgewatch.pipeline.engines.native.vision import Vision, VisionWeights
 from edgewatch.pipeline.engines.qwen.checkpoint import PixelRules
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Network:
         self.device: torch.device = language.embeddings.device
         self.dtype: torch.dtype = language.embeddings.dtype
         self.operations = operations
-        layers: list[VisionLayer | LanguageLayer] = [*vision.layers, *language.layers]
+        layers = [*vision.layers, *language.layers]
         self.roundings = frozenset(
             product.rounding.kind
             for layer in layers

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from edgewatch.pipeline.engines.native.arithmetic import Codes, Inputs, Operations, Product
 from edgewatch.pipeline.engines.native.frames import FrameSizes, PairTables
+from edgewatch.pipeline.engines.native.layer import Layer
 from edgewatch.pipeline.engines.native.replays import Replays
 from edgewatch.pipeline.engines.native.sizes import VisionSizes
 
@@ -29,23 +30,11 @@ EPS = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class VisionLayer:
-    """One of the tower's layers."""
-
-    first_norm: torch.Tensor
-    qkv: Product
-    out: Product
-    second_norm: torch.Tensor
-    gate_up: Product
-    down: Product
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class VisionWeights:
     """All of the tower."""
 
     patches: Product
-    layers: Sequence[VisionLayer]
+    layers: Sequence[Layer]
     norm: torch.Tensor
     merge_in: Product
     merge_out: Product
@@ -115,7 +104,7 @@ class Vision:
         self,
         qkv: torch.Tensor,
         parts: Sequence[tuple[PairTables, int]],
-        layer: VisionLayer,
+        layer: Layer,
         *,
         full: bool,
     ) -> Inputs:

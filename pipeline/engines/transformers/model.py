@@ -96,7 +96,7 @@ class TransformersModel:
         scorer = self._scorer()
         if not self._setup.form.words_tokens:
             return ""
-        return await self._run(lambda turn: scorer.words(clip, _giving_way(turn)), urgent=False)
+        return await self._run(lambda turn: scorer.words(clip, turn.give_way), urgent=False)
 
     async def close(self) -> None:
         """End the thread, within 4 s, and free the memory; idempotent.
@@ -127,16 +127,6 @@ class TransformersModel:
         if self._loaded is None:
             raise EngineFailed("the transformers engine is not running: start it first")
         return self._loaded.scorer
-
-
-def _giving_way(turn: Turn) -> Callable[[], None]:
-    def give_way() -> None:
-        if turn.overtaken:
-            raise EngineBusy("the description was given up: clips wait to be scored")
-        if not turn.wanted:
-            raise EngineBusy("the description was given up: nobody waits for it")
-
-    return give_way
 
 
 def _free_memory() -> None:

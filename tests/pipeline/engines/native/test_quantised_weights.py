@@ -37,7 +37,7 @@ from tests.pipeline.engines.native.stored_models import (
 )
 
 if TYPE_CHECKING:
-    from edgewatch.pipeline.engines.native.language import LanguageLayer
+    from edgewatch.pipeline.engines.native.layer import Layer
 
 CPU = torch.device("cpu")
 CLIP = asked(3, frames=4, height=84, width=112)
@@ -95,7 +95,7 @@ def apart(one: torch.Tensor, other: torch.Tensor) -> float:
     return float((one - other).norm() / other.norm())
 
 
-def layer_of(network: Network) -> LanguageLayer:
+def layer_of(network: Network) -> Layer:
     return network.language._weights.layers[0]
 
 
