@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections import deque
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ import numpy.typing as npt
 from bench.native_clock import IN_FLIGHT, wait_for
 from bench.native_run import Bench
 from bench.native_subjects import FPS, VariedScripts, scorer_of
+from edgewatch.pipeline.engines.device_memory import resident_bytes
 from edgewatch.pipeline.engines.model import AskedClip
 
 PROMPTS = 24
@@ -71,12 +70,6 @@ def random_sizes(bench: Bench) -> None:
         f"{'/'.join(f'{max(part) / 1e9:.3f}' for part in parts)} GB, growth {growth / 1e6:+.1f} MB,"
         f" reserved {reserved / 1e9:.2f} GB, largest batch {scorer.most_clips}"
     )
-
-
-def resident_bytes() -> int:
-    """Return what the process holds of the host's memory. Source: proc_pid_statm(5)."""
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    return pages * resource.getpagesize()
 
 
 def _thirds(held: list[tuple[float, int]], seconds: float) -> list[list[int]]:

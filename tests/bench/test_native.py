@@ -55,6 +55,7 @@ def test_transformers_gets_the_very_weights_and_text_that_are_measured(bench: Be
     assert (ours - theirs).norm() / theirs.norm() < RELATIVE
 
 
+@pytest.mark.long
 def test_every_variant_is_timed_and_held_against_the_work_it_does(bench: Bench) -> None:
     network = bench.weights("bf16").network()
     bench.figures["product_bf16_tflops"] = 1.0

@@ -29,6 +29,7 @@ from edgewatch.pipeline.types import Clip
 from edgewatch.pipeline.watch import Reports, live_feed
 
 
+@pytest.mark.long
 def test_the_written_checkpoint_loads_and_its_prompt_is_as_long_as_a_real_one(
     tmp_path: Path,
 ) -> None:

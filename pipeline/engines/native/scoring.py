@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from edgewatch.pipeline.engines.answers import AnswerTokens, answer_of, unreadable
 from edgewatch.pipeline.engines.device_memory import (
+    HostMemory,
     free_sentence,
     free_unused,
     is_out_of_memory,
@@ -114,6 +115,7 @@ class Scorer:
         self._seer = Seer(network.vision, network.device, sights_of(network, sight_bytes))
         self._prefixes = Prefixes(network.language)
         self._lockstep = lockstep
+        self._host_memory = HostMemory() if network.device.type == "cpu" else None
         self._batches = 0
         self._last: torch.cuda.Event | None = None
         wanted = form.words_tokens and not lockstep
@@ -136,6 +138,8 @@ class Scorer:
     def launch(self, clips: Sequence[AskedClip]) -> list[Launched]:
         """Set the device to work on clips. Raises EngineFailed if one does not fit into memory."""
         self._recent.settle()
+        if self._host_memory is not None:
+            self._host_memory.settle()
         launched: list[Launched] = []
         waiting = list(range(len(clips)))
         while waiting:
