@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
 
     from edgewatch.pipeline.engines.native.arithmetic import Operations
-    from edgewatch.pipeline.engines.native.assembly import Source
+    from edgewatch.pipeline.engines.native.weights.assembly import Source
 
 BATCH = 8
 SECONDS, WARM_SECONDS = 1.5, 0.4

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.engine_subjects import CONFIG_7B, TEXT_AFTER, TEXT_BEFORE
 from bench.native_subjects import DEVIATION, RandomWeights
-from edgewatch.pipeline.engines.native.assembly import Shape, expected_shapes
 from edgewatch.pipeline.engines.native.sizes import sizes_of
+from edgewatch.pipeline.engines.native.weights.assembly import Shape, expected_shapes
 from edgewatch.pipeline.engines.question import Form, verdict_question, words_question
 from edgewatch.pipeline.engines.qwen.script import ScriptReader
 from tests.fakes.tiny_qwen import WORDS, make_tiny_qwen

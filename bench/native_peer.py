@@ -10,8 +10,8 @@ import numpy as np
 
 from bench.native_subjects import RULES, RandomWeights, Shape
 from edgewatch.pipeline.engines.model import AskedClip
-from edgewatch.pipeline.engines.native.assembly import expected_shapes
-from edgewatch.pipeline.engines.native.stored import canonical
+from edgewatch.pipeline.engines.native.weights.assembly import expected_shapes
+from edgewatch.pipeline.engines.native.weights.stored import canonical
 from edgewatch.pipeline.engines.question import Form, Question, verdict_question
 from edgewatch.pipeline.engines.qwen.pixels import Patcher, grid_of, upload
 from edgewatch.pipeline.engines.qwen.script import Script

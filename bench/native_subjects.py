@@ -18,12 +18,12 @@ import numpy.typing as npt
 from bench.engine_subjects import CONFIG_7B, TEXT_AFTER, TEXT_BEFORE
 from edgewatch.pipeline.engines.answers import AnswerTokens
 from edgewatch.pipeline.engines.model import AskedClip
-from edgewatch.pipeline.engines.native.assembly import assemble, expected_shapes
 from edgewatch.pipeline.engines.native.network import Network
 from edgewatch.pipeline.engines.native.operations import operations_for
 from edgewatch.pipeline.engines.native.scoring import Scorer
 from edgewatch.pipeline.engines.native.sizes import Sizes, sizes_of
-from edgewatch.pipeline.engines.native.source import PlainSource
+from edgewatch.pipeline.engines.native.weights.assembly import assemble, expected_shapes
+from edgewatch.pipeline.engines.native.weights.source import PlainSource
 from edgewatch.pipeline.engines.question import Form, Question
 from edgewatch.pipeline.engines.qwen.checkpoint import Checkpoint, PixelRules
 from edgewatch.pipeline.engines.qwen.script import Script, ScriptReader
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     import torch
 
     from edgewatch.pipeline.engines.native.arithmetic import Operations
-    from edgewatch.pipeline.engines.native.assembly import Source
     from edgewatch.pipeline.engines.native.language import LanguageWeights
     from edgewatch.pipeline.engines.native.vision import VisionWeights
+    from edgewatch.pipeline.engines.native.weights.assembly import Source
 
 Precision = Literal["bf16", "fp8"]
 ShapeName = Literal["7b", "tiny"]

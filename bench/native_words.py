@@ -14,7 +14,7 @@ from typing import cast
 from bench.native_run import Bench
 from bench.native_subjects import checkpoint_of
 from edgewatch.pipeline.engines.model import AskedClip
-from edgewatch.pipeline.engines.native.gates import Passed
+from edgewatch.pipeline.engines.native.accuracy.gates import Passed
 from edgewatch.pipeline.engines.native.loading import Loaded
 from edgewatch.pipeline.engines.native.model import NativeModel
 from edgewatch.pipeline.engines.native.scoring import Scorer

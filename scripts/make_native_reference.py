@@ -2,8 +2,9 @@
 
     PYTHONPATH=src:. python scripts/make_native_reference.py
 
-Only where the tiny model of `pipeline/engines/native/specimen.py` itself was changed: a reference
-made anew because the test fails would hide the fault. A test makes them anew and compares.
+Only where the tiny model of `pipeline/engines/native/accuracy/specimen.py` itself was changed: a
+reference made anew because the test fails would hide the fault. A test makes them anew and
+compares.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgewatch.pipeline.engines.native.selftest import REFERENCE
-from edgewatch.pipeline.engines.native.specimen import (
+from edgewatch.pipeline.engines.native.accuracy.selftest import REFERENCE
+from edgewatch.pipeline.engines.native.accuracy.specimen import (
     RULES,
     SIZES,
     TOKENS_PER_SECOND,
@@ -23,7 +24,7 @@ from edgewatch.pipeline.engines.native.specimen import (
     specimen_clips,
     weight,
 )
-from edgewatch.pipeline.engines.native.stored import canonical
+from edgewatch.pipeline.engines.native.weights.stored import canonical
 from edgewatch.pipeline.engines.transformers.network import Network
 from edgewatch.pipeline.engines.transformers.rows import Row, lay_out
 

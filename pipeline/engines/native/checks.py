@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgewatch.pipeline.engines.native.shards import Shard
+from edgewatch.pipeline.engines.native.sharing.shards import Shard
 from edgewatch.pipeline.engines.qwen.checkpoint import MODEL_TYPE
 from edgewatch.pipeline.engines.setup import EngineSetup
 from edgewatch.pipeline.engines.transformers.general.checkpoint import model_type_of

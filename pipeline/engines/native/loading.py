@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from edgewatch.pipeline.engines.answers import answer_tokens
 from edgewatch.pipeline.engines.device_memory import is_out_of_memory
+from edgewatch.pipeline.engines.native.accuracy.gates import Passed, check, prepare, test_device
 from edgewatch.pipeline.engines.native.checks import checked_model, shard_device
-from edgewatch.pipeline.engines.native.collective import meet
-from edgewatch.pipeline.engines.native.describing import style_of
-from edgewatch.pipeline.engines.native.gates import Passed, check, prepare, test_device
-from edgewatch.pipeline.engines.native.group import Group
 from edgewatch.pipeline.engines.native.memory import plan_native
 from edgewatch.pipeline.engines.native.network import load_network
 from edgewatch.pipeline.engines.native.scoring import Scorer
-from edgewatch.pipeline.engines.native.shards import Shard
-from edgewatch.pipeline.engines.native.together import FollowingScorer, LeadingScorer
+from edgewatch.pipeline.engines.native.sharing.collective import meet
+from edgewatch.pipeline.engines.native.sharing.group import Group
+from edgewatch.pipeline.engines.native.sharing.shards import Shard
+from edgewatch.pipeline.engines.native.sharing.together import FollowingScorer, LeadingScorer
+from edgewatch.pipeline.engines.native.words.describing import style_of
 from edgewatch.pipeline.engines.qwen.checkpoint import Checkpoint, read_checkpoint
 from edgewatch.pipeline.engines.qwen.script import ScriptReader
 from edgewatch.pipeline.engines.setup import EngineSetup

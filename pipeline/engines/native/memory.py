@@ -23,24 +23,24 @@ from edgewatch.pipeline.engines.memory_plan import (
     MemoryPlan,
     memory_of,
 )
-from edgewatch.pipeline.engines.native.assembly import ROW_OF, assemble
-from edgewatch.pipeline.engines.native.formats import read_format
-from edgewatch.pipeline.engines.native.precision import choose_for
-from edgewatch.pipeline.engines.native.quantised import source_of
-from edgewatch.pipeline.engines.native.recent import MOST_BYTES
-from edgewatch.pipeline.engines.native.shards import Shard, cut_of, sizes_of
+from edgewatch.pipeline.engines.native.sharing.shards import Shard, cut_of, sizes_of
 from edgewatch.pipeline.engines.native.sizes import LanguageSizes, Sizes, VisionSizes, read_sizes
-from edgewatch.pipeline.engines.native.source import Reader
-from edgewatch.pipeline.engines.native.stored import StoredWeights
+from edgewatch.pipeline.engines.native.weights.assembly import ROW_OF, assemble
+from edgewatch.pipeline.engines.native.weights.formats import read_format
+from edgewatch.pipeline.engines.native.weights.precision import choose_for
+from edgewatch.pipeline.engines.native.weights.quantised import source_of
+from edgewatch.pipeline.engines.native.weights.source import Reader
+from edgewatch.pipeline.engines.native.weights.stored import StoredWeights
+from edgewatch.pipeline.engines.native.words.recent import MOST_BYTES
 from edgewatch.pipeline.engines.setup import EngineSetup, LargestClip
 
 if TYPE_CHECKING:
     import torch
 
     from edgewatch.pipeline.engines.native.arithmetic import Product
-    from edgewatch.pipeline.engines.native.inventory import Stored
     from edgewatch.pipeline.engines.native.language import LanguageWeights
     from edgewatch.pipeline.engines.native.vision import VisionWeights
+    from edgewatch.pipeline.engines.native.weights.inventory import Stored
 
 MULTIPLYING_BYTES = 64 * 2**20
 """Room that cuBLAS and cuBLASLt take from torch for products; 32 MiB each on Hopper and later.

@@ -17,11 +17,11 @@ import structlog
 from edgewatch.pipeline.engines.device_memory import free_unused
 from edgewatch.pipeline.engines.figures import EngineFigures
 from edgewatch.pipeline.engines.model import AskedClip
-from edgewatch.pipeline.engines.native.collective import part
 from edgewatch.pipeline.engines.native.foresight import Foresight
-from edgewatch.pipeline.engines.native.group import Group
 from edgewatch.pipeline.engines.native.loading import Loaded, load
 from edgewatch.pipeline.engines.native.scoring import Scorer
+from edgewatch.pipeline.engines.native.sharing.collective import part
+from edgewatch.pipeline.engines.native.sharing.group import Group
 from edgewatch.pipeline.engines.setup import EngineSetup
 from edgewatch.pipeline.engines.worker import Turn, Worker
 from edgewatch.pipeline.errors import EngineBusy, EngineFailed

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgewatch.pipeline.engines.native.arithmetic import Operations
-from edgewatch.pipeline.engines.native.assembly import assemble, expected_shapes
-from edgewatch.pipeline.engines.native.collective import add_up
-from edgewatch.pipeline.engines.native.formats import read_format
 from edgewatch.pipeline.engines.native.frames import FrameSizes
-from edgewatch.pipeline.engines.native.inventory import refuse_unlike
 from edgewatch.pipeline.engines.native.language import Language, LanguageWeights
 from edgewatch.pipeline.engines.native.operations import operations_for
-from edgewatch.pipeline.engines.native.precision import Choice, Wanted, choose_for
-from edgewatch.pipeline.engines.native.quantised import source_of
 from edgewatch.pipeline.engines.native.replays import Replays
-from edgewatch.pipeline.engines.native.shards import Shard, Sum, sizes_of, summed
+from edgewatch.pipeline.engines.native.sharing.collective import add_up
+from edgewatch.pipeline.engines.native.sharing.shards import Shard, Sum, sizes_of, summed
 from edgewatch.pipeline.engines.native.sizes import Sizes, read_sizes
-from edgewatch.pipeline.engines.native.stored import StoredWeights
 from edgewatch.pipeline.engines.native.vision import Vision, VisionWeights
+from edgewatch.pipeline.engines.native.weights.assembly import assemble, expected_shapes
+from edgewatch.pipeline.engines.native.weights.formats import read_format
+from edgewatch.pipeline.engines.native.weights.inventory import refuse_unlike
+from edgewatch.pipeline.engines.native.weights.precision import Choice, Wanted, choose_for
+from edgewatch.pipeline.engines.native.weights.quantised import source_of
+from edgewatch.pipeline.engines.native.weights.stored import StoredWeights
 from edgewatch.pipeline.engines.qwen.checkpoint import PixelRules
 
 if TYPE_CHECKING:

@@ -22,21 +22,21 @@ from edgewatch.pipeline.engines.device_memory import (
 from edgewatch.pipeline.engines.figures import EngineFigures
 from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.native.attention import fast_attention
-from edgewatch.pipeline.engines.native.describing import Describer, Style
 from edgewatch.pipeline.engines.native.language import KeysValues
 from edgewatch.pipeline.engines.native.network import Network
 from edgewatch.pipeline.engines.native.packing import Packed, Passage, order_of, pack
 from edgewatch.pipeline.engines.native.passages import look_of, passage_of
 from edgewatch.pipeline.engines.native.prefixes import Prefixes
-from edgewatch.pipeline.engines.native.recent import (
+from edgewatch.pipeline.engines.native.seeing import Seer
+from edgewatch.pipeline.engines.native.sights import sights_of
+from edgewatch.pipeline.engines.native.words.describing import Describer, Style
+from edgewatch.pipeline.engines.native.words.recent import (
     MOST_BYTES,
     SUSPECT_SCORE,
     Reading,
     RecentReadings,
     readings_of,
 )
-from edgewatch.pipeline.engines.native.seeing import Seer
-from edgewatch.pipeline.engines.native.sights import sights_of
 from edgewatch.pipeline.engines.question import (
     Form,
     Question,

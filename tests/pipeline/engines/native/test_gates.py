@@ -11,9 +11,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from edgewatch.pipeline.engines.answers import AnswerTokens
-from edgewatch.pipeline.engines.native.comparison import Apart, apart, hold, trial_clips
-from edgewatch.pipeline.engines.native.drift import refuse_drift
-from edgewatch.pipeline.engines.native.gates import Passed, check, prepare
+from edgewatch.pipeline.engines.native.accuracy.comparison import Apart, apart, hold, trial_clips
+from edgewatch.pipeline.engines.native.accuracy.drift import refuse_drift
+from edgewatch.pipeline.engines.native.accuracy.gates import Passed, check, prepare
 from edgewatch.pipeline.engines.native.loading import Loaded, load
 from edgewatch.pipeline.engines.qwen.checkpoint import read_checkpoint
 from edgewatch.pipeline.engines.setup import EngineSetup, LargestClip

@@ -11,7 +11,6 @@ import torch
 
 from edgewatch.pipeline.engines.checkpoint import Tensor
 from edgewatch.pipeline.engines.memory_plan import Memory
-from edgewatch.pipeline.engines.native.assembly import assemble, expected_shapes
 from edgewatch.pipeline.engines.native.language import LanguageWeights
 from edgewatch.pipeline.engines.native.loading import load
 from edgewatch.pipeline.engines.native.memory import (
@@ -24,10 +23,11 @@ from edgewatch.pipeline.engines.native.memory import (
 )
 from edgewatch.pipeline.engines.native.network import Network, load_network
 from edgewatch.pipeline.engines.native.packing import Passage, pack
-from edgewatch.pipeline.engines.native.shards import Shard
+from edgewatch.pipeline.engines.native.sharing.shards import Shard
 from edgewatch.pipeline.engines.native.sizes import Sizes, sizes_of
-from edgewatch.pipeline.engines.native.source import PlainSource, Precision
 from edgewatch.pipeline.engines.native.vision import VisionWeights
+from edgewatch.pipeline.engines.native.weights.assembly import assemble, expected_shapes
+from edgewatch.pipeline.engines.native.weights.source import PlainSource, Precision
 from edgewatch.pipeline.engines.qwen.checkpoint import PixelRules, read_checkpoint
 from edgewatch.pipeline.engines.qwen.positions import Grid
 from edgewatch.pipeline.engines.qwen.script import Script

@@ -14,11 +14,11 @@ import pytest
 from edgewatch.pipeline.engines.figures import EngineFigures
 from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.native import NativeModel
+from edgewatch.pipeline.engines.native.accuracy.gates import Passed
 from edgewatch.pipeline.engines.native.checks import INSTALL, VERSIONS, checked_model
-from edgewatch.pipeline.engines.native.gates import Passed
 from edgewatch.pipeline.engines.native.loading import Loaded
 from edgewatch.pipeline.engines.native.scoring import Scorer
-from edgewatch.pipeline.engines.native.shards import Shard
+from edgewatch.pipeline.engines.native.sharing.shards import Shard
 from edgewatch.pipeline.engines.qwen.checkpoint import read_checkpoint
 from edgewatch.pipeline.engines.setup import EngineSetup
 from edgewatch.pipeline.engines.transformers.libraries import refuse_wrong_versions

@@ -12,13 +12,13 @@ import torch
 from edgewatch.pipeline.engines.modelopt.arithmetic import Arithmetic
 from edgewatch.pipeline.engines.modelopt.codes import unpack
 from edgewatch.pipeline.engines.modelopt.scheme import read_scheme
-from edgewatch.pipeline.engines.native.formats import StoredFormat, read_format
 from edgewatch.pipeline.engines.native.network import Network, load_network
-from edgewatch.pipeline.engines.native.precision import ROUNDED, UNPACKED, Wanted, choose
 from edgewatch.pipeline.engines.native.products import Fp8Product, PlainProduct, fp8_by_rows
-from edgewatch.pipeline.engines.native.quantised import QuantisedSource
-from edgewatch.pipeline.engines.native.source import codes_by_rows
-from edgewatch.pipeline.engines.native.stored import StoredWeights
+from edgewatch.pipeline.engines.native.weights.formats import StoredFormat, read_format
+from edgewatch.pipeline.engines.native.weights.precision import ROUNDED, UNPACKED, Wanted, choose
+from edgewatch.pipeline.engines.native.weights.quantised import QuantisedSource
+from edgewatch.pipeline.engines.native.weights.source import codes_by_rows
+from edgewatch.pipeline.engines.native.weights.stored import StoredWeights
 from edgewatch.pipeline.engines.question import Form, verdict_question
 from edgewatch.pipeline.engines.qwen.checkpoint import read_checkpoint
 from edgewatch.pipeline.engines.qwen.pixels import grid_of

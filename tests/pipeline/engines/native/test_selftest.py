@@ -11,21 +11,21 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from edgewatch.pipeline.engines.native.plain import PlainOperations
-from edgewatch.pipeline.engines.native.selftest import (
+from edgewatch.pipeline.engines.native.accuracy.selftest import (
     difference,
     limit,
     reference,
     self_test,
     specimen_logits,
 )
-from edgewatch.pipeline.engines.native.specimen import (
+from edgewatch.pipeline.engines.native.accuracy.specimen import (
     SIZES,
     Kind,
     SpecimenClip,
     specimen_clips,
     weight,
 )
+from edgewatch.pipeline.engines.native.plain import PlainOperations
 from edgewatch.pipeline.errors import EngineFailed
 from tests.fakes.broken_operations import (
     BROKEN,

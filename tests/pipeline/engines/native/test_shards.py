@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edgewatch.pipeline.engines.answers import AnswerTokens, answer_tokens
-from edgewatch.pipeline.engines.native.assembly import expected_shapes
 from edgewatch.pipeline.engines.native.network import Network, load_network
 from edgewatch.pipeline.engines.native.scoring import Scorer
-from edgewatch.pipeline.engines.native.shards import Cut, Shard, cut_of, sizes_of
+from edgewatch.pipeline.engines.native.sharing.shards import Cut, Shard, cut_of, sizes_of
+from edgewatch.pipeline.engines.native.sharing.together import FollowingScorer, LeadingScorer
 from edgewatch.pipeline.engines.native.sizes import read_sizes
-from edgewatch.pipeline.engines.native.stored import StoredWeights
-from edgewatch.pipeline.engines.native.together import FollowingScorer, LeadingScorer
+from edgewatch.pipeline.engines.native.weights.assembly import expected_shapes
+from edgewatch.pipeline.engines.native.weights.stored import StoredWeights
 from edgewatch.pipeline.engines.question import Form
 from edgewatch.pipeline.engines.qwen.checkpoint import Checkpoint, read_checkpoint
 from edgewatch.pipeline.engines.qwen.script import ScriptReader

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from edgewatch.pipeline.engines.native.assembly import expected_shapes
-from edgewatch.pipeline.engines.native.formats import read_format
-from edgewatch.pipeline.engines.native.inventory import refuse_unlike
 from edgewatch.pipeline.engines.native.network import load_network
 from edgewatch.pipeline.engines.native.sizes import read_sizes
-from edgewatch.pipeline.engines.native.stored import StoredWeights, canonical, drop_pages
+from edgewatch.pipeline.engines.native.weights.assembly import expected_shapes
+from edgewatch.pipeline.engines.native.weights.formats import read_format
+from edgewatch.pipeline.engines.native.weights.inventory import refuse_unlike
+from edgewatch.pipeline.engines.native.weights.stored import StoredWeights, canonical, drop_pages
 from edgewatch.pipeline.engines.qwen.checkpoint import PixelRules
 from edgewatch.pipeline.errors import EngineFailed
 from tests.pipeline.engines.native.stored_models import (

@@ -13,12 +13,12 @@ import pytest
 
 from edgewatch.pipeline.engines.answers import answer_tokens
 from edgewatch.pipeline.engines.model import AskedClip
-from edgewatch.pipeline.engines.native.decoding import BLOCK
-from edgewatch.pipeline.engines.native.describing import PAUSES, Style
 from edgewatch.pipeline.engines.native.network import Network, load_network
 from edgewatch.pipeline.engines.native.passages import look_of
-from edgewatch.pipeline.engines.native.sampling import Sampling
 from edgewatch.pipeline.engines.native.scoring import Scorer
+from edgewatch.pipeline.engines.native.words.decoding import BLOCK
+from edgewatch.pipeline.engines.native.words.describing import PAUSES, Style
+from edgewatch.pipeline.engines.native.words.sampling import Sampling
 from edgewatch.pipeline.engines.question import Form
 from edgewatch.pipeline.engines.qwen.checkpoint import Checkpoint, read_checkpoint
 from edgewatch.pipeline.engines.qwen.script import ScriptReader

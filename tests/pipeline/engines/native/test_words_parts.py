@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgewatch.pipeline.engines.native.pace import ENOUGH, SHARE, Pace
 from edgewatch.pipeline.engines.native.packing import Passage, pack
 from edgewatch.pipeline.engines.native.passages import alike, behind, look_of
-from edgewatch.pipeline.engines.native.sampling import Sampling, before_stop, chosen, draws
+from edgewatch.pipeline.engines.native.words.pace import ENOUGH, SHARE, Pace
+from edgewatch.pipeline.engines.native.words.sampling import Sampling, before_stop, chosen, draws
 from edgewatch.pipeline.engines.qwen.positions import Grid
 from edgewatch.pipeline.engines.qwen.script import Script
 from tests.pipeline.engines.asked_clips import asked

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgewatch.pipeline.engines.checkpoint import Tensor
-from edgewatch.pipeline.engines.native.formats import PLAIN_TYPES, Shape, StoredFormat
+from edgewatch.pipeline.engines.native.weights.formats import PLAIN_TYPES, Shape, StoredFormat
 from edgewatch.pipeline.errors import EngineFailed
 
 _CURE = (

@@ -20,9 +20,9 @@ import numpy as np
 
 from edgewatch.pipeline.engines.device_memory import free_sentence, is_out_of_memory
 from edgewatch.pipeline.engines.model import AskedClip
-from edgewatch.pipeline.engines.native.collective import hand_over
-from edgewatch.pipeline.engines.native.describing import Style
 from edgewatch.pipeline.engines.native.scoring import Launched, Scorer
+from edgewatch.pipeline.engines.native.sharing.collective import hand_over
+from edgewatch.pipeline.engines.native.words.describing import Style
 from edgewatch.pipeline.errors import EngineBusy, EngineFailed
 
 if TYPE_CHECKING:

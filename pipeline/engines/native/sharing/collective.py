@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgewatch.pipeline.engines.native.shards import Shard
+from edgewatch.pipeline.engines.native.sharing.shards import Shard
 from edgewatch.pipeline.errors import EngineFailed
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
-from edgewatch.pipeline.engines.native.group import Join, Lost
+from edgewatch.pipeline.engines.native.sharing.group import Join, Lost
 from edgewatch.pipeline.errors import EngineFailed
 
 _PR_SET_PDEATHSIG = 1

@@ -16,7 +16,7 @@ import structlog
 from edgewatch.pipeline.engines.native.attention import fast_attention
 from edgewatch.pipeline.engines.native.language import KeysValues, Language, Next
 from edgewatch.pipeline.engines.native.packing import Packed
-from edgewatch.pipeline.engines.native.sampling import Sampling, chosen, draws
+from edgewatch.pipeline.engines.native.words.sampling import Sampling, chosen, draws
 
 if TYPE_CHECKING:
     import torch

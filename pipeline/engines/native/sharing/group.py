@@ -20,11 +20,11 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
-from edgewatch.pipeline.engines.native.shards import Shard
+from edgewatch.pipeline.engines.native.sharing.shards import Shard
 from edgewatch.pipeline.engines.setup import EngineSetup
 from edgewatch.pipeline.errors import EngineFailed
 
-_MODULE = "edgewatch.pipeline.engines.native.follower"
+_MODULE = "edgewatch.pipeline.engines.native.sharing.follower"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgewatch.pipeline.engines.native.arithmetic import E4M3_MAX, Product, Rounding
-from edgewatch.pipeline.engines.native.assembly import expected_shapes
 from edgewatch.pipeline.engines.native.packing import Passage
 from edgewatch.pipeline.engines.native.products import Fp8Product, PlainProduct
 from edgewatch.pipeline.engines.native.sizes import LanguageSizes, Sizes, VisionSizes
-from edgewatch.pipeline.engines.native.source import NEVER_ROUNDED, fp8_of, widened
+from edgewatch.pipeline.engines.native.weights.assembly import expected_shapes
+from edgewatch.pipeline.engines.native.weights.source import NEVER_ROUNDED, fp8_of, widened
 from edgewatch.pipeline.engines.qwen.checkpoint import PixelRules
 from edgewatch.pipeline.engines.qwen.positions import Grid
 from edgewatch.pipeline.engines.qwen.script import Script

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from edgewatch.pipeline.engines.model import AskedClip
-from edgewatch.pipeline.engines.native.decoding import Decoder
 from edgewatch.pipeline.engines.native.network import Network
-from edgewatch.pipeline.engines.native.pace import Pace
 from edgewatch.pipeline.engines.native.packing import pack
 from edgewatch.pipeline.engines.native.passages import (
     Look,
@@ -20,8 +18,10 @@ from edgewatch.pipeline.engines.native.passages import (
     passage_of,
 )
 from edgewatch.pipeline.engines.native.prefixes import Prefixes
-from edgewatch.pipeline.engines.native.recent import RecentReadings
-from edgewatch.pipeline.engines.native.sampling import Sampling, before_stop
+from edgewatch.pipeline.engines.native.words.decoding import Decoder
+from edgewatch.pipeline.engines.native.words.pace import Pace
+from edgewatch.pipeline.engines.native.words.recent import RecentReadings
+from edgewatch.pipeline.engines.native.words.sampling import Sampling, before_stop
 from edgewatch.pipeline.engines.question import Form, Question, free_question, words_question
 from edgewatch.pipeline.engines.qwen.checkpoint import Checkpoint
 from edgewatch.pipeline.engines.qwen.script import ScriptReader

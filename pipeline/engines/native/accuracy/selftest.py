@@ -20,14 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgewatch.pipeline.engines.device_memory import is_out_of_memory
-from edgewatch.pipeline.engines.native.arithmetic import Operations
-from edgewatch.pipeline.engines.native.assembly import assemble
-from edgewatch.pipeline.engines.native.attention import fast_attention
-from edgewatch.pipeline.engines.native.language import KeysValues, Language
-from edgewatch.pipeline.engines.native.network import Network
-from edgewatch.pipeline.engines.native.packing import Passage, pack
-from edgewatch.pipeline.engines.native.seeing import upload_pairs
-from edgewatch.pipeline.engines.native.specimen import (
+from edgewatch.pipeline.engines.native.accuracy.specimen import (
     RULES,
     SIZES,
     TOKENS_PER_SECOND,
@@ -37,6 +30,13 @@ from edgewatch.pipeline.engines.native.specimen import (
     specimen_clips,
     weight,
 )
+from edgewatch.pipeline.engines.native.arithmetic import Operations
+from edgewatch.pipeline.engines.native.attention import fast_attention
+from edgewatch.pipeline.engines.native.language import KeysValues, Language
+from edgewatch.pipeline.engines.native.network import Network
+from edgewatch.pipeline.engines.native.packing import Passage, pack
+from edgewatch.pipeline.engines.native.seeing import upload_pairs
+from edgewatch.pipeline.engines.native.weights.assembly import assemble
 from edgewatch.pipeline.engines.qwen.positions import Grid
 from edgewatch.pipeline.engines.qwen.script import Script
 from edgewatch.pipeline.errors import EngineFailed

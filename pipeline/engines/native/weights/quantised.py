@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 
 from edgewatch.pipeline.engines.modelopt.codes import e2m1_of_bytes
 from edgewatch.pipeline.engines.native.arithmetic import Product, Rounding
-from edgewatch.pipeline.engines.native.formats import StoredFormat
-from edgewatch.pipeline.engines.native.inventory import is_quantised
-from edgewatch.pipeline.engines.native.precision import Choice
 from edgewatch.pipeline.engines.native.products import Fp8Product
-from edgewatch.pipeline.engines.native.source import (
+from edgewatch.pipeline.engines.native.weights.formats import StoredFormat
+from edgewatch.pipeline.engines.native.weights.inventory import is_quantised
+from edgewatch.pipeline.engines.native.weights.precision import Choice
+from edgewatch.pipeline.engines.native.weights.source import (
     NEVER_ROUNDED,
     PlainSource,
     Reader,
@@ -38,7 +38,7 @@ from edgewatch.pipeline.engines.native.source import (
 if TYPE_CHECKING:
     import torch
 
-    from edgewatch.pipeline.engines.native.inventory import Stored
+    from edgewatch.pipeline.engines.native.weights.inventory import Stored
 
 
 class QuantisedSource(PlainSource):

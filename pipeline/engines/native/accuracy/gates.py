@@ -16,18 +16,18 @@ import structlog
 from edgewatch.pipeline.engines.answers import AnswerTokens, answer_tokens
 from edgewatch.pipeline.engines.device_memory import free_unused, is_out_of_memory
 from edgewatch.pipeline.engines.model import AskedClip
-from edgewatch.pipeline.engines.native.comparison import (
+from edgewatch.pipeline.engines.native.accuracy.comparison import (
     Apart,
     apart,
     hold,
     reference_logits,
     trial_clips,
 )
-from edgewatch.pipeline.engines.native.drift import DRIFT_CLIPS, plain_scorer, refuse_drift
-from edgewatch.pipeline.engines.native.formats import read_format
+from edgewatch.pipeline.engines.native.accuracy.drift import DRIFT_CLIPS, plain_scorer, refuse_drift
+from edgewatch.pipeline.engines.native.accuracy.selftest import SelfTest, self_test
 from edgewatch.pipeline.engines.native.network import Network
 from edgewatch.pipeline.engines.native.scoring import Scorer
-from edgewatch.pipeline.engines.native.selftest import SelfTest, self_test
+from edgewatch.pipeline.engines.native.weights.formats import read_format
 from edgewatch.pipeline.engines.qwen.checkpoint import Checkpoint
 from edgewatch.pipeline.engines.qwen.script import ScriptReader
 from edgewatch.pipeline.engines.setup import EngineSetup

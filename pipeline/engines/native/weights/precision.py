@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from edgewatch.pipeline.engines.model import SIMULATED
-from edgewatch.pipeline.engines.native.formats import StoredFormat
+from edgewatch.pipeline.engines.native.weights.formats import StoredFormat
 from edgewatch.pipeline.engines.qwen.quantisation import FP8_CAPABILITY
 from edgewatch.pipeline.engines.transformers.modelopt.products import fp8_products_work
 from edgewatch.pipeline.errors import EngineFailed

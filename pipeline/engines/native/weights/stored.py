@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgewatch.pipeline.engines.checkpoint import Tensor, tensors_in, weight_files
 from edgewatch.pipeline.engines.device_memory import is_unified
-from edgewatch.pipeline.engines.native.shards import Shard, cut_of
+from edgewatch.pipeline.engines.native.sharing.shards import Shard, cut_of
 from edgewatch.pipeline.engines.qwen.weights import check_weights
 from edgewatch.pipeline.errors import EngineFailed
 

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgewatch.pipeline.engines.answers import AnswerTokens
+from edgewatch.pipeline.engines.native.accuracy.comparison import Apart
 from edgewatch.pipeline.engines.native.arithmetic import PLAIN, Inputs, Product
-from edgewatch.pipeline.engines.native.assembly import Source, assemble
-from edgewatch.pipeline.engines.native.comparison import Apart
-from edgewatch.pipeline.engines.native.formats import read_format
 from edgewatch.pipeline.engines.native.network import PLAIN as AS_STORED
 from edgewatch.pipeline.engines.native.network import Network
-from edgewatch.pipeline.engines.native.quantised import source_of
 from edgewatch.pipeline.engines.native.scoring import Scorer
 from edgewatch.pipeline.engines.native.sizes import read_sizes
-from edgewatch.pipeline.engines.native.stored import StoredWeights
+from edgewatch.pipeline.engines.native.weights.assembly import Source, assemble
+from edgewatch.pipeline.engines.native.weights.formats import read_format
+from edgewatch.pipeline.engines.native.weights.quantised import source_of
+from edgewatch.pipeline.engines.native.weights.stored import StoredWeights
 from edgewatch.pipeline.engines.question import Form
 from edgewatch.pipeline.engines.qwen.checkpoint import Checkpoint
 from edgewatch.pipeline.engines.qwen.script import ScriptReader

@@ -1,0 +1,1 @@
+"""One model in several processes: a GPU each, in lockstep."""
