@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from edgewatch.pipeline.engines.question import Form
 from edgewatch.pipeline.errors import AnswerUnreadable, EngineFailed
@@ -83,6 +87,18 @@ def answer_of(
 def unreadable(prompt_hash: str) -> Answer:
     """Return what stands for an answer that was none: the clip then counts as not judged."""
     return Answer(math.nan, prompt_hash=prompt_hash)
+
+
+def answer_of_logs(
+    logs: npt.NDArray[np.floating[Any]], tokens: AnswerTokens, form: Form, prompt_hash: str
+) -> Answer:
+    """Make the answer of log-probabilities in the order of `tokens.all`; unreadable if none is."""
+    both = np.exp(logs.astype(np.float64))
+    sides = len(tokens.anomaly)
+    try:
+        return answer_of(float(both[:sides].sum()), float(both[sides:].sum()), form, prompt_hash)
+    except AnswerUnreadable:
+        return unreadable(prompt_hash)
 
 
 def answer_of_tokens(

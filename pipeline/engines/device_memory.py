@@ -8,6 +8,8 @@ import resource
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgewatch.pipeline.errors import EngineFailed
+
 if TYPE_CHECKING:
     import torch
 
@@ -86,4 +88,15 @@ def free_sentence(device: torch.device) -> str:
     return (
         f"{torch.cuda.get_device_name(device)}: {free_bytes / 1e9:.1f} of "
         f"{total_bytes / 1e9:.1f} GB are free, the model holds {held_bytes / 1e9:.1f} GB"
+    )
+
+
+def clip_too_large(shape: tuple[int, ...], tokens: int, device: torch.device) -> EngineFailed:
+    """Return the error for a clip (frames, height, width, 3) that does not fit even alone."""
+    frames, height, width, _ = shape
+    return EngineFailed(
+        f"one clip of {frames} frames of {width}x{height} ({tokens} tokens) does not fit "
+        f"into the memory of {free_sentence(device)}",
+        "set fewer [clips] pixels or seconds, end other programs that hold memory, or take a "
+        "quantised checkpoint",
     )

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 E4M3_MAX = 448.0
 """The largest E4M3. Source: OCP 8-bit Floating Point 1.0."""
+LEAST_SIZE = 1e-12
+"""What a row's largest size is at least taken for: a row of zeros has a scale too."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgewatch.pipeline.engines.native.arithmetic import (
     E4M3_MAX,
+    LEAST_SIZE,
     PLAIN,
     Codes,
     Inputs,
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     import torch
 
     from edgewatch.pipeline.engines.native.frames import PairTables
-
-_LEAST = 1e-12
 
 
 class PlainOperations:
@@ -137,7 +136,7 @@ class PlainOperations:
 
         scale = rounding.scale
         if scale is None:
-            scale = values.abs().amax(-1, keepdim=True).clamp_(min=_LEAST) / E4M3_MAX
+            scale = values.abs().amax(-1, keepdim=True).clamp_(min=LEAST_SIZE) / E4M3_MAX
         codes = (values / scale).clamp_(-E4M3_MAX, E4M3_MAX).to(torch.float8_e4m3fn)
         return Codes(codes, scale)
 

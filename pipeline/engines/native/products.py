@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgewatch.pipeline.engines.native.arithmetic import (
     E4M3_MAX,
+    LEAST_SIZE,
     PLAIN,
     Codes,
     Inputs,
@@ -14,9 +15,6 @@ from edgewatch.pipeline.engines.native.arithmetic import (
 
 if TYPE_CHECKING:
     import torch
-
-_LEAST = 1e-12
-"""No scale is smaller: a row of zeros has one too."""
 
 
 class PlainProduct:
@@ -132,6 +130,6 @@ def fp8_by_rows(weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dt
     import torch
 
     weight = weight.float()
-    scale = weight.abs().amax(dim=1).clamp_(min=_LEAST) / E4M3_MAX
+    scale = weight.abs().amax(dim=1).clamp_(min=LEAST_SIZE) / E4M3_MAX
     codes = (weight / scale[:, None]).clamp_(-E4M3_MAX, E4M3_MAX).to(torch.float8_e4m3fn)
     return Fp8Product(codes, scale, bias, dtype, Rounding("rows"))

@@ -9,13 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from edgewatch.pipeline.engines.answers import AnswerTokens, answer_of, unreadable
+from edgewatch.pipeline.engines.answers import AnswerTokens, answer_of_logs
 from edgewatch.pipeline.engines.device_memory import (
     HostMemory,
-    free_sentence,
+    clip_too_large,
     free_unused,
     is_out_of_memory,
 )
@@ -46,7 +43,7 @@ from edgewatch.pipeline.engines.question import (
 from edgewatch.pipeline.engines.qwen.checkpoint import Checkpoint
 from edgewatch.pipeline.engines.qwen.pixels import grid_of
 from edgewatch.pipeline.engines.qwen.script import ScriptReader
-from edgewatch.pipeline.errors import AnswerUnreadable, EngineFailed
+from edgewatch.pipeline.errors import EngineFailed
 from edgewatch.pipeline.types import Answer
 
 if TYPE_CHECKING:
@@ -159,7 +156,7 @@ class Scorer:
             for place, question, logs in zip(
                 one.clips, one.questions, one.log_probabilities.numpy(), strict=True
             ):
-                answers[place] = self._answer(logs, question.hash)
+                answers[place] = answer_of_logs(logs, self._answers, self._form, question.hash)
             for place, reading in zip(one.clips, one.readings, strict=False):
                 if answers[place].score >= SUSPECT_SCORE:
                     self._recent.offer(reading)
@@ -325,22 +322,6 @@ class Scorer:
     def _question(self, clip: AskedClip) -> Question:
         return verdict_question(clip.prompt, self._form)
 
-    def _answer(self, logs: npt.NDArray[np.float32], prompt_hash: str) -> Answer:
-        both = np.exp(logs.astype(np.float64))
-        sides = len(self._answers.anomaly)
-        try:
-            return answer_of(
-                float(both[:sides].sum()), float(both[sides:].sum()), self._form, prompt_hash
-            )
-        except AnswerUnreadable:
-            return unreadable(prompt_hash)
-
     def _too_large(self, clip: AskedClip) -> EngineFailed:
-        frames, height, width, _ = clip.frames.shape
         grid = grid_of(clip.frames.shape, self._checkpoint.pixels)
-        return EngineFailed(
-            f"one clip of {frames} frames of {width}x{height} ({grid.tokens} tokens) does not fit "
-            f"into the memory of {free_sentence(self.network.device)}",
-            "set fewer [clips] pixels or seconds, end other programs that hold memory, or take a "
-            "quantised checkpoint",
-        )
+        return clip_too_large(clip.frames.shape, grid.tokens, self.network.device)

@@ -11,6 +11,7 @@ import numpy as np
 from edgewatch.pipeline.engines.figures import EngineFigures
 from edgewatch.pipeline.engines.model import AskedClip
 from edgewatch.pipeline.engines.native.sights import Rows, Sight, Sights, fingerprint, upload_rows
+from edgewatch.pipeline.engines.native.staging import staged
 
 if TYPE_CHECKING:
     import torch
@@ -187,14 +188,7 @@ def sight_of(clip: AskedClip, first: int) -> Sight:
 def upload_pairs(frames: Sequence[Frames], device: torch.device) -> torch.Tensor:
     """Return frames of one size as pairs on the device: uint8 (pairs, 2, height, width, 3).
 
-    `frames`: each (an even number, height, width, 3). For a GPU they are gathered in pinned memory,
-    from which the copy runs by itself.
+    `frames`: each (an even number, height, width, 3).
     """
-    import torch
-
-    size = frames[0].shape[1:]
-    count = sum(len(one) for one in frames)
-    gpu = device.type == "cuda"
-    staged = torch.empty((count, *size), dtype=torch.uint8, pin_memory=gpu)
-    np.concatenate(frames, out=staged.numpy())
-    return staged.to(device, non_blocking=True).view(count // 2, 2, *size)
+    pixels = staged(frames, device)
+    return pixels.view(len(pixels) // 2, 2, *pixels.shape[1:])

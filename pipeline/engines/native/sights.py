@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgewatch.pipeline.engines.device_memory import free_sentence, is_out_of_memory
+from edgewatch.pipeline.engines.native.staging import staged
 from edgewatch.pipeline.errors import EngineFailed
 
 if TYPE_CHECKING:
@@ -155,11 +156,6 @@ def sights_of(network: Network, most_bytes: int) -> Sights | None:
 
 
 def upload_rows(parts: Sequence[Rows], device: torch.device) -> Sequence[torch.Tensor]:
-    """Copy row numbers to the device in one piece, without waiting for what it is at."""
-    import torch
-
-    lengths = [len(part) for part in parts]
-    staged = torch.empty(sum(lengths), dtype=torch.int64, pin_memory=device.type == "cuda")
-    np.concatenate(parts, out=staged.numpy())
-    parted: tuple[torch.Tensor, ...] = staged.to(device, non_blocking=True).split(lengths)
+    """Copy row numbers to the device, as one piece; each part by itself again."""
+    parted: tuple[torch.Tensor, ...] = staged(parts, device).split([len(part) for part in parts])
     return parted

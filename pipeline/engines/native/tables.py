@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgewatch.pipeline.engines.native.packing import Packed
+from edgewatch.pipeline.engines.native.staging import staged
 
 if TYPE_CHECKING:
     import torch
@@ -26,18 +27,8 @@ class Tables:
 
 
 def upload(packed: Packed, device: torch.device) -> torch.Tensor:
-    """Copy a batch's numbers to the device: one int64 tensor, to be taken apart by `tables_in`.
-
-    From pinned memory, as one piece: a copy from ordinary memory would wait until the device is
-    through with the batch before.
-    """
-    import torch
-
-    parts = _parts(packed)
-    length = sum(part.size for part in parts)
-    staged = torch.empty(length, dtype=torch.int64, pin_memory=device.type == "cuda")
-    np.concatenate([part.reshape(-1) for part in parts], out=staged.numpy())
-    return staged.to(device, non_blocking=True)
+    """Copy a batch's numbers to the device: one int64 tensor, to be taken apart by `tables_in`."""
+    return staged([part.reshape(-1) for part in _parts(packed)], device)
 
 
 def tables_in(numbers: torch.Tensor, packed: Packed) -> Tables:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgewatch.pipeline.engines.answers import AnswerTokens, answer_of, unreadable
+from edgewatch.pipeline.engines.answers import AnswerTokens, answer_of_logs
 from edgewatch.pipeline.engines.device_memory import (
-    free_sentence,
+    clip_too_large,
     free_unused,
     is_out_of_memory,
 )
@@ -28,7 +28,7 @@ from edgewatch.pipeline.engines.qwen.positions import Grid
 from edgewatch.pipeline.engines.qwen.script import Script
 from edgewatch.pipeline.engines.transformers.network import Reading
 from edgewatch.pipeline.engines.transformers.rows import Row, Rows, lay_out
-from edgewatch.pipeline.errors import AnswerUnreadable, EngineFailed
+from edgewatch.pipeline.errors import EngineFailed
 from edgewatch.pipeline.types import Answer
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Scorer:
         states = self._network.read(rows, features)
         logs = self._network.log_probabilities(states, self._answers.all)
         return [
-            self._answer(each, question.hash)
+            answer_of_logs(each, self._answers, self._form, question.hash)
             for each, question in zip(logs, questions, strict=True)
         ]
 
@@ -182,25 +182,9 @@ class Scorer:
             tokens_per_second=self._tokens_per_second,
         )
 
-    def _answer(self, logs: npt.NDArray[np.float64], prompt_hash: str) -> Answer:
-        both = np.exp(logs)
-        sides = len(self._answers.anomaly)
-        try:
-            return answer_of(
-                float(both[:sides].sum()), float(both[sides:].sum()), self._form, prompt_hash
-            )
-        except AnswerUnreadable:
-            return unreadable(prompt_hash)
-
     def _too_large(self, clip: AskedClip) -> EngineFailed:
-        frames, height, width, _ = clip.frames.shape
         grid = grid_of(clip.frames.shape, self._rules)
-        return EngineFailed(
-            f"one clip of {frames} frames of {width}x{height} ({grid.tokens} tokens) does not fit "
-            f"into the memory of {free_sentence(self._network.device)}",
-            "set fewer [clips] pixels or seconds, end other programs that hold memory, or take a "
-            "quantised checkpoint",
-        )
+        return clip_too_large(clip.frames.shape, grid.tokens, self._network.device)
 
 
 def _of_one_shape(clips: Sequence[AskedClip]) -> Iterator[list[int]]:

@@ -19,8 +19,6 @@ Wanted = Literal["auto", "bf16", "fp8"]
 ROUNDED, UNPACKED = "~fp8", "~unpacked"
 """What an engine's name ends with where its weights are not those of the checkpoint: their scores
 are others too, and a calibration must not be taken from one for the other."""
-_SIDE = 16
-"""Both sides of the device's FP8 products are multiples of this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,27 +73,7 @@ def choose_for(wanted: Wanted, found: StoredFormat | None, device: torch.device)
     import torch
 
     fp8 = torch.cuda.get_device_capability(device) >= FP8_CAPABILITY and (
-        fp8_products_work(device) and fp8_by_rows_works(device)
+        fp8_products_work(device) and fp8_products_work(device, by_rows=True)
     )
     name = torch.cuda.get_device_name(device)
     return choose(wanted, found, name, fp8=fp8, own="bfloat16")
-
-
-def fp8_by_rows_works(device: torch.device) -> bool:
-    """Try one FP8 product with a scale a row and an output: older torch has them on Hopper only."""
-    import torch
-
-    try:
-        one = torch.ones((_SIDE, _SIDE), device=device).to(torch.float8_e4m3fn)
-        scale = torch.ones((_SIDE, 1), device=device)
-        found = torch._scaled_mm(
-            one,
-            one.t(),
-            scale_a=scale,
-            scale_b=scale.view(1, -1),
-            out_dtype=torch.bfloat16,
-            use_fast_accum=True,
-        )
-        return bool((found == _SIDE).all())
-    except (RuntimeError, NotImplementedError, TypeError, AttributeError, ValueError):
-        return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from edgewatch.pipeline.engines.native.arithmetic import E4M3_MAX, Product, Rounding
+from edgewatch.pipeline.engines.native.arithmetic import E4M3_MAX, LEAST_SIZE, Product, Rounding
 from edgewatch.pipeline.engines.native.products import Fp8Product, PlainProduct
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ Precision = Literal["plain", "fp8"]
 """What products are computed in: the network's own type, or E4M3."""
 NEVER_ROUNDED = ("visual.patch_embed", "lm_head", "model.embed_tokens")
 """Layers that stay in the network's own type: few, and what they lose shows at once."""
-_LEAST = 1e-12
 _SIDE = 16
 """Both sides of the device's FP8 products are multiples of this; other layers stay plain.
 
@@ -127,7 +126,7 @@ def codes_by_rows(
     scale = torch.empty(len(weight), dtype=torch.float32, device=weight.device)
     for rows in pieces(weight, piece_elements):
         piece = weight[rows].float()
-        scale[rows] = piece.abs().amax(dim=1).clamp_(min=_LEAST) / E4M3_MAX
+        scale[rows] = piece.abs().amax(dim=1).clamp_(min=LEAST_SIZE) / E4M3_MAX
         rounded = (piece / scale[rows, None]).clamp_(-E4M3_MAX, E4M3_MAX)
         codes[rows] = rounded.to(codes.dtype)
     return codes, scale

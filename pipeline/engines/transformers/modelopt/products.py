@@ -120,15 +120,23 @@ class Fp8Product:
         return found.view(*inputs.shape[:-1], self._outputs)
 
 
-def fp8_products_work(device: torch.device) -> bool:
-    """Try one FP8 product on a device: torch may be built without, or have dropped them."""
+def fp8_products_work(device: torch.device, *, by_rows: bool = False) -> bool:
+    """Try one FP8 product on a device: torch may be built without, or have dropped them.
+
+    `by_rows`: with a scale a row and an output, which older torch has on Hopper only.
+    """
     import torch
 
     try:
         one = torch.ones((ALIGNMENT, ALIGNMENT), device=device).to(torch.float8_e4m3fn)
-        scale = torch.ones((), device=device)
+        scale = torch.ones((ALIGNMENT, 1) if by_rows else (), device=device)
         found = torch._scaled_mm(
-            one, one.t(), scale_a=scale, scale_b=scale, out_dtype=torch.bfloat16
+            one,
+            one.t(),
+            scale_a=scale,
+            scale_b=scale.view(1, -1) if by_rows else scale,
+            out_dtype=torch.bfloat16,
+            use_fast_accum=by_rows,
         )
         return bool((found == ALIGNMENT).all())
     except (RuntimeError, NotImplementedError, TypeError, AttributeError, ValueError):
